@@ -1,0 +1,349 @@
+//! The context: transports, I/O threads, limits, and the end.
+
+use crate::driver::Driver;
+use crate::error::{Error, Result};
+use crate::endpoint::Endpoint;
+use crate::io_thread::IoShared;
+use crate::shared::SocketShared;
+use crate::socket_type::SocketType;
+use crate::sync::lock;
+use crate::transport::Transport;
+use slab::Slab;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, Weak};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Where sockets live: the transports they may use and the threads that work for them. A cheap handle; clones are
+/// the same context. Sockets of one context see each other's `inproc://` names; two contexts never do.
+///
+/// # The end
+/// Dropping the last handle (contexts and sockets both are handles) waits until what the dropped sockets still had to
+/// send is out, at most as long as their [`linger`](crate::Options::linger) times. Nothing else in this library waits
+/// on drop.
+///
+/// # fork
+/// A context belongs to the process that made it. In a child, calls fail with [`Error::Forked`] and dropping does
+/// nothing.
+#[derive(Clone)]
+pub struct Context {
+    handle: Arc<Handle>,
+}
+
+/// What the handles share; dropped with the last of them.
+struct Handle {
+    shared: Arc<ContextShared>,
+}
+
+pub(crate) struct ContextShared {
+    transports: Vec<Arc<dyn Transport>>,
+    io_threads: usize,
+    thread_name: String,
+    max_sockets: usize,
+    process: u32,
+    terminated: AtomicBool,
+    threads: Mutex<Vec<(Arc<IoShared>, JoinHandle<()>)>>,
+    sockets: Mutex<Slab<Weak<SocketShared>>>,
+    reactors: Mutex<Slab<(SocketType, Weak<Driver>)>>,
+    reactor_gone: Condvar,
+}
+
+/// Sets a [`Context`] up.
+#[derive(Default)]
+pub struct ContextBuilder {
+    transports: Vec<Arc<dyn Transport>>,
+    io_threads: Option<usize>,
+    thread_name: Option<String>,
+    max_sockets: Option<usize>,
+}
+
+impl ContextBuilder {
+    /// Registers a transport under its scheme; a later one of the same scheme replaces an earlier one.
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.transports.retain(|other| other.scheme() != transport.scheme());
+        self.transports.push(Arc::new(transport));
+        self
+    }
+
+    /// How many I/O threads work in the background. Default 1 (`ZMQ_IO_THREADS`). They start when they are needed.
+    pub fn io_threads(mut self, count: usize) -> Self {
+        self.io_threads = Some(count);
+        self
+    }
+
+    /// What the names of the I/O threads begin with. Default `zmq-io` (`ZMQ_THREAD_NAME_PREFIX`).
+    pub fn thread_name(mut self, name: impl Into<String>) -> Self {
+        self.thread_name = Some(name.into());
+        self
+    }
+
+    /// How many sockets may exist at once. Default 65535; libzmq: 1023 (`ZMQ_MAX_SOCKETS`).
+    pub fn max_sockets(mut self, limit: usize) -> Self {
+        self.max_sockets = Some(limit);
+        self
+    }
+
+    /// The context.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] for zero I/O threads or sockets.
+    pub fn build(self) -> Result<Context> {
+        let (io_threads, max_sockets) = (self.io_threads.unwrap_or(1), self.max_sockets.unwrap_or(65535));
+        for (option, value) in [("io_threads", io_threads), ("max_sockets", max_sockets)] {
+            if value == 0 {
+                return Err(Error::InvalidOption { option, reason: "at least one is needed".to_owned() });
+            }
+        }
+        let shared = Arc::new(ContextShared {
+            transports: self.transports,
+            io_threads,
+            thread_name: self.thread_name.unwrap_or_else(|| "zmq-io".to_owned()),
+            max_sockets,
+            process: std::process::id(),
+            terminated: AtomicBool::new(false),
+            threads: Mutex::default(),
+            sockets: Mutex::default(),
+            reactors: Mutex::default(),
+            reactor_gone: Condvar::new(),
+        });
+        Ok(Context { handle: Arc::new(Handle { shared }) })
+    }
+}
+
+impl Context {
+    /// A context without transports, to be given some.
+    pub fn builder() -> ContextBuilder {
+        ContextBuilder::default()
+    }
+
+    /// Makes every call on every socket of this context, blocked now or made later, return [`Error::Terminated`]
+    /// (`zmq_ctx_shutdown`). Does not wait; may be called from any thread, also from a signal-handling one.
+    pub fn shutdown(&self) {
+        let shared = &self.handle.shared;
+        shared.terminated.store(true, Ordering::Release);
+        let sockets: Vec<_> = lock(&shared.sockets).iter().filter_map(|(_, socket)| socket.upgrade()).collect();
+        for socket in sockets {
+            socket.terminate();
+        }
+    }
+
+    /// Whether [`shutdown`](Context::shutdown) was called.
+    pub fn is_shut_down(&self) -> bool {
+        self.handle.shared.terminated.load(Ordering::Acquire)
+    }
+
+    /// Waits until everything that dropped sockets had to send is out, at most `timeout`.
+    ///
+    /// # Errors
+    /// [`Undelivered`] says what it still waits for.
+    pub fn wait_for_sends(&self, timeout: Duration) -> Result<(), Undelivered> {
+        let deadline = Instant::now().checked_add(timeout);
+        self.handle.shared.wait_for_closing(deadline)
+    }
+
+    /// Whether it belongs to the parent of this process, and is of no use here.
+    pub fn is_inherited(&self) -> bool {
+        self.handle.shared.is_forked()
+    }
+
+    /// How many sockets there are.
+    pub fn socket_count(&self) -> usize {
+        lock(&self.handle.shared.sockets).len()
+    }
+
+    /// The schemes of the registered transports.
+    pub fn schemes(&self) -> Vec<String> {
+        self.handle.shared.schemes()
+    }
+
+    /// A handle that does not keep the context alive.
+    pub fn downgrade(&self) -> WeakContext {
+        WeakContext(Arc::downgrade(&self.handle))
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<ContextShared> {
+        &self.handle.shared
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("transports", &self.schemes())
+            .field("sockets", &self.socket_count())
+            .field("shut_down", &self.is_shut_down())
+            .finish()
+    }
+}
+
+/// A [`Context`] handle that does not keep it alive.
+#[derive(Clone, Default)]
+pub struct WeakContext(Weak<Handle>);
+
+impl WeakContext {
+    /// A handle to nothing.
+    pub const fn new() -> WeakContext {
+        WeakContext(Weak::new())
+    }
+
+    /// The context, if it is still there.
+    pub fn upgrade(&self) -> Option<Context> {
+        self.0.upgrade().map(|handle| Context { handle })
+    }
+}
+
+/// What dropped sockets still have to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undelivered {
+    /// The type of each such socket, and how many messages it still has.
+    pub sockets: Vec<(SocketType, u64)>,
+}
+
+impl fmt::Display for Undelivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("still sending:")?;
+        for (kind, count) in &self.sockets {
+            write!(f, " {kind} ({count} messages)")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Undelivered {}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if self.shared.is_forked() {
+            return;
+        }
+        // Each reactor goes when its own linger time is over.
+        let _ = self.shared.wait_for_closing(None);
+        let threads = std::mem::take(&mut *lock(&self.shared.threads));
+        for (io, _) in &threads {
+            io.stop();
+        }
+        for (_, thread) in threads {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl ContextShared {
+    pub(crate) fn is_terminated(&self) -> bool {
+        self.terminated.load(Ordering::Acquire)
+    }
+
+    /// Whether this is a child of the process that made the context.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.process != std::process::id()
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.is_forked() {
+            return Err(Error::Forked);
+        }
+        if self.is_terminated() {
+            return Err(Error::Terminated);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn transport(&self, endpoint: &Endpoint) -> Result<Arc<dyn Transport>> {
+        let found = self.transports.iter().find(|transport| transport.scheme() == endpoint.scheme());
+        found
+            .cloned()
+            .ok_or_else(|| Error::UnknownTransport { endpoint: endpoint.to_string(), known: self.schemes() })
+    }
+
+    fn schemes(&self) -> Vec<String> {
+        self.transports.iter().map(|transport| transport.scheme().to_owned()).collect()
+    }
+
+    pub(crate) fn add_socket(&self, make: impl FnOnce() -> Arc<SocketShared>) -> Result<(usize, Arc<SocketShared>)> {
+        self.check()?;
+        let mut sockets = lock(&self.sockets);
+        if sockets.len() >= self.max_sockets {
+            return Err(Error::TooManySockets { limit: self.max_sockets });
+        }
+        let socket = make();
+        let key = sockets.insert(Arc::downgrade(&socket));
+        drop(sockets);
+        if self.is_terminated() {
+            // `shutdown` may have looked at the sockets before this one was among them.
+            socket.terminate();
+        }
+        Ok((key, socket))
+    }
+
+    pub(crate) fn remove_socket(&self, key: usize) {
+        lock(&self.sockets).try_remove(key);
+    }
+
+    /// The I/O thread with the least to do, started if need be.
+    pub(crate) fn io_thread(&self) -> Result<Arc<IoShared>> {
+        let mut threads = lock(&self.threads);
+        if threads.len() < self.io_threads {
+            let name = format!("{}/{}", self.thread_name, threads.len());
+            let thread = IoShared::start(name).map_err(|error| Error::io("starting an I/O thread", error))?;
+            threads.push(thread);
+            if let Some((io, _)) = threads.last() {
+                return Ok(io.clone());
+            }
+        }
+        let least = threads.iter().min_by_key(|(io, _)| io.load()).map(|(io, _)| io.clone());
+        least.ok_or(Error::InvalidOption { option: "io_threads", reason: "at least one is needed".to_owned() })
+    }
+
+    /// Notes that there is a reactor, until the token is dropped.
+    pub(crate) fn alive(self: &Arc<Self>, socket_type: SocketType, driver: Weak<Driver>) -> Alive {
+        Alive { key: lock(&self.reactors).insert((socket_type, driver)), context: self.clone() }
+    }
+
+    fn wait_for_closing(&self, deadline: Option<Instant>) -> Result<(), Undelivered> {
+        let mut reactors = lock(&self.reactors);
+        // Sockets that still exist keep theirs; only those that were dropped are waited for.
+        loop {
+            let closing: Vec<_> = reactors
+                .iter()
+                .filter_map(|(_, (kind, driver))| driver.upgrade().map(|driver| (*kind, driver)))
+                .filter(|(_, driver)| driver.is_closing())
+                .collect();
+            if closing.is_empty() {
+                return Ok(());
+            }
+            let left = match deadline {
+                Some(deadline) => deadline.saturating_duration_since(Instant::now()),
+                None => Duration::from_secs(60),
+            };
+            if left.is_zero() {
+                drop(reactors);
+                let count = |(kind, driver): (SocketType, Arc<Driver>)| (kind, driver.queued());
+                return Err(Undelivered { sockets: closing.into_iter().map(count).collect() });
+            }
+            // A reactor whose last reference is in `closing` needs the lock to go.
+            drop(reactors);
+            drop(closing);
+            reactors = lock(&self.reactors);
+            if reactors.iter().any(|(_, (_, driver))| driver.strong_count() > 0) {
+                reactors = match self.reactor_gone.wait_timeout(reactors, left.min(Duration::from_millis(50))) {
+                    Ok((guard, _)) => guard,
+                    Err(poisoned) => poisoned.into_inner().0,
+                };
+            }
+        }
+    }
+}
+
+/// A reactor that exists.
+pub(crate) struct Alive {
+    key: usize,
+    context: Arc<ContextShared>,
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        lock(&self.context.reactors).try_remove(self.key);
+        self.context.reactor_gone.notify_all();
+    }
+}

@@ -1,0 +1,130 @@
+//! Joining two sockets of one process by a pair of frame pipes: no ZMTP, no copies, the same checks.
+
+use crate::endpoint::Endpoint;
+use crate::error::{Error, Result};
+use crate::link::{Far, Inlet, Outlet, PipeKey, new_pipe};
+use crate::mailbox::PipeEvent;
+use crate::message::Message;
+use crate::monitor::Event;
+use crate::peer::Peer;
+use crate::pipe::{Reader, Writer};
+use crate::shared::SocketShared;
+use crate::socket_type::SocketType;
+use bytes::Bytes;
+use std::sync::{Arc, OnceLock};
+
+/// A socket as a [`DirectTransport`](crate::transport::DirectTransport) sees it: something that can be joined to
+/// another one.
+#[derive(Clone)]
+pub struct Port {
+    shared: Arc<SocketShared>,
+    endpoint: Endpoint,
+}
+
+impl Port {
+    pub(crate) fn new(shared: Arc<SocketShared>, endpoint: Endpoint) -> Port {
+        Port { shared, endpoint }
+    }
+
+    /// The type of the socket.
+    pub fn socket_type(&self) -> SocketType {
+        self.shared.socket_type
+    }
+
+    /// Starts to connect: the socket may queue messages at once, if its pattern does so before there is a peer. Give
+    /// the result a peer with [`Pending::join`]; dropping it gives up.
+    ///
+    /// # Errors
+    /// [`Error::PeerBusy`] if the socket is a PAIR that has its peer.
+    pub fn connect(&self) -> Result<Pending> {
+        let options = &self.shared.options;
+        let key = self.shared.new_pipe_key().ok_or(Error::PeerBusy)?;
+        let far = Arc::new(OnceLock::new());
+        let (to_peer, from_us) = new_pipe(options.send_hwm, options.conflate);
+        let (to_us, from_peer) = new_pipe(options.recv_hwm, options.conflate);
+        let outlet = Outlet::new(to_peer, Far::Socket(far.clone()), key.clone());
+        let inlet = Inlet::new(from_peer, Far::Socket(far.clone()), key.clone());
+        let mut pending = Pending { port: self.clone(), key, far, far_ends: Some((to_us, from_us)), ours: None };
+        if self.shared.attaches_early() {
+            pending.attach(outlet, inlet, None);
+        } else {
+            pending.ours = Some((outlet, inlet));
+        }
+        Ok(pending)
+    }
+}
+
+/// A socket that waits to be joined to one that is not bound yet.
+pub struct Pending {
+    port: Port,
+    key: Arc<PipeKey>,
+    /// Filled with the acceptor's key when it joins.
+    far: Arc<OnceLock<Arc<PipeKey>>>,
+    /// What the acceptor gets.
+    far_ends: Option<(Writer<Message>, Reader<Message>)>,
+    /// What the socket gets when it is joined, unless it got it early.
+    ours: Option<(Outlet, Inlet)>,
+}
+
+impl Pending {
+    /// Joins the waiting socket to `acceptor`.
+    ///
+    /// # Errors
+    /// [`Error::IncompatiblePeer`], or [`Error::PeerBusy`] if the acceptor is a PAIR that has its peer; both sockets are
+    /// left as they were.
+    pub fn join(mut self, acceptor: &Port) -> Result<()> {
+        let (ours, theirs) = (&self.port.shared, &acceptor.shared);
+        if !ours.socket_type.is_compatible(theirs.socket_type) {
+            return Err(Error::IncompatiblePeer { ours: ours.socket_type, theirs: theirs.socket_type });
+        }
+        let Some(far_key) = theirs.new_pipe_key() else { return Err(Error::PeerBusy) };
+        let Some((to_us, from_us)) = self.far_ends.take() else { return Ok(()) };
+        let near = Arc::new(OnceLock::from(self.key.clone()));
+        let outlet = Outlet::new(to_us, Far::Socket(near.clone()), far_key.clone());
+        let inlet = Inlet::new(from_us, Far::Socket(near), far_key.clone());
+        let (we, they) = (self.port.peer(Bytes::new()), acceptor.peer(ours.options.connect_routing_id.clone()));
+        self.port.announce(&they);
+        acceptor.announce(&we);
+        // Before the acceptor can sleep or wait, whoever wakes it must know it.
+        let _ = self.far.set(far_key);
+        attach(theirs, outlet, inlet, Some(we));
+        match self.ours.take() {
+            Some((outlet, inlet)) => self.attach(outlet, inlet, Some(they)),
+            None => {
+                self.port.shared.outgoing.post(PipeEvent::Up(self.key.id, they.clone()));
+                self.port.shared.incoming.post(PipeEvent::Up(self.key.id, they));
+            }
+        }
+        Ok(())
+    }
+
+    fn attach(&self, outlet: Outlet, inlet: Inlet, peer: Option<Peer>) {
+        attach(&self.port.shared, outlet, inlet, peer);
+    }
+}
+
+impl Port {
+    /// How this socket describes itself to a peer. `given` is a routing id that the peer has chosen for it.
+    fn peer(&self, given: Bytes) -> Peer {
+        Peer {
+            socket_type: Some(self.shared.socket_type),
+            routing_id: if given.is_empty() { self.shared.options.routing_id.clone() } else { given },
+            address: self.endpoint.to_string(),
+            ..Peer::default()
+        }
+    }
+
+    fn announce(&self, peer: &Peer) {
+        self.shared.counters.io.connections.add_shared(1);
+        let endpoint = &self.endpoint;
+        self.shared.monitor.emit(|| Event::HandshakeSucceeded { endpoint: endpoint.clone(), peer: peer.clone() });
+    }
+}
+
+fn attach(shared: &Arc<SocketShared>, mut outlet: Outlet, inlet: Inlet, peer: Option<Peer>) {
+    if shared.options.probe_router {
+        outlet.send_unbounded(Message::from(""));
+    }
+    shared.outgoing.post(PipeEvent::Outlet(outlet, peer.clone()));
+    shared.incoming.post(PipeEvent::Inlet(inlet, peer));
+}

@@ -1,0 +1,325 @@
+//! A reactor, and the right to turn it.
+//!
+//! Two rights are separate: the right to *wait* on the poll (`wait`) and the right to *pump* the connections
+//! (`reactor`). A thread that waits does not hold the second, so another can send meanwhile. Who waits is the
+//! business of the [`Lease`].
+
+use crate::buffers::WRITE_SIZE;
+use crate::endpoint::Endpoint;
+use crate::io_thread::IoShared;
+use crate::lease::{Lease, Tick};
+use crate::reactor::{Next, Pump, Reactor};
+use crate::shared::SocketShared;
+use crate::sync::lock;
+use mio::{Events, Poll, Token, Waker};
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::Wake;
+use std::time::{Duration, Instant};
+
+/// Events taken from the system at once.
+const EVENTS: usize = 256;
+/// The token of the waker; no link has it.
+const WAKER: Token = Token(usize::MAX);
+
+pub(crate) struct Driver {
+    wait: Mutex<Wait>,
+    reactor: Mutex<Reactor>,
+    posted: Mutex<Posted>,
+    /// Whether `posted.outputs` has anything. Changed only with `posted` locked.
+    output_posted: AtomicBool,
+    /// The I/O thread comes by shortly to write what senders leave behind. While it is set nobody need ask again.
+    sweeping: AtomicBool,
+    /// A wake is on its way that no turn has consumed yet.
+    notified: AtomicBool,
+    waker: Waker,
+    poll_fd: RawFd,
+    pub(crate) lease: Lease,
+    io: Arc<IoShared>,
+    /// Its place in the I/O thread.
+    key: usize,
+}
+
+/// The right to wait on the poll.
+pub(crate) struct Wait {
+    poll: Poll,
+    events: Events,
+}
+
+/// What other threads, or this one outside of a turn, want looked at.
+#[derive(Default)]
+pub(crate) struct Posted {
+    /// Connections whose pipe has something to send.
+    pub(crate) outputs: Vec<usize>,
+    /// Connections that stopped reading for want of room, and have room.
+    pub(crate) inputs: Vec<usize>,
+    pub(crate) resolved: Vec<(usize, io::Result<Vec<String>>)>,
+}
+
+impl Driver {
+    /// A driver for the socket, in the background.
+    pub(crate) fn new(shared: &Arc<SocketShared>, io: Arc<IoShared>) -> io::Result<Arc<Driver>> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        let registry = poll.registry().try_clone()?;
+        let poll_fd = poll.as_raw_fd();
+        io.clone().adopt(poll_fd, |key| {
+            Arc::new_cyclic(|driver| Driver {
+                wait: Mutex::new(Wait { poll, events: Events::with_capacity(EVENTS) }),
+                reactor: Mutex::new(Reactor::new(registry, driver.clone(), shared.clone())),
+                posted: Mutex::default(),
+                output_posted: AtomicBool::new(false),
+                sweeping: AtomicBool::new(false),
+                notified: AtomicBool::new(false),
+                waker,
+                poll_fd,
+                lease: Lease::default(),
+                io,
+                key,
+            })
+        })
+    }
+
+    /// Works on the reactor from outside of a turn (bind, connect, close) and has the timers looked at.
+    pub(crate) fn with_reactor<R>(&self, work: impl FnOnce(&mut Reactor) -> R) -> R {
+        let result = work(&mut lock(&self.reactor));
+        self.notify();
+        result
+    }
+
+    /// The socket is gone: what it left may still go out for as long as it lingers.
+    pub(crate) fn close(&self, linger: Option<Duration>) {
+        self.with_reactor(|reactor| reactor.close(linger));
+    }
+
+    /// Whether the socket is gone.
+    pub(crate) fn is_closing(&self) -> bool {
+        lock(&self.reactor).is_closing()
+    }
+
+    pub(crate) fn is_connecting_to(&self, endpoint: &Endpoint) -> bool {
+        lock(&self.reactor).is_connecting_to(endpoint)
+    }
+
+    /// Copies that wait for their peers.
+    pub(crate) fn queued(&self) -> u64 {
+        lock(&self.reactor).queued()
+    }
+
+    /// The pipe of a connection has something to send, and the connection slept. Whoever sends sees to it that it is
+    /// pumped: now, in a batch, or by [`sweep_later`](Driver::sweep_later).
+    pub(crate) fn output_ready(&self, token: usize) {
+        let mut posted = lock(&self.posted);
+        posted.outputs.push(token);
+        self.output_posted.store(true, Ordering::Release);
+    }
+
+    /// The pipe that a connection stopped reading for has room.
+    pub(crate) fn input_ready(&self, token: usize) {
+        lock(&self.posted).inputs.push(token);
+        // In the foreground the application looks before it waits, and the I/O thread looks when it takes over.
+        if !self.lease.is_foreground() {
+            self.notify();
+        }
+    }
+
+    /// A name was looked up.
+    pub(crate) fn resolved(&self, token: usize, addresses: io::Result<Vec<String>>) {
+        lock(&self.posted).resolved.push((token, addresses));
+        self.notify();
+    }
+
+    /// Whether a connection slept when something was sent to it, and nobody has looked at it since.
+    #[inline]
+    pub(crate) fn has_output_posted(&self) -> bool {
+        self.output_posted.load(Ordering::Acquire)
+    }
+
+    /// Whether the I/O thread will come by.
+    #[inline]
+    pub(crate) fn is_sweeping(&self) -> bool {
+        self.sweeping.load(Ordering::Acquire)
+    }
+
+    /// Writes what waits for the connections, on the calling thread.
+    pub(crate) fn pump(&self, pump: Pump) {
+        let mut reactor = lock(&self.reactor);
+        let posted = self.take_posted();
+        reactor.pump(posted, pump);
+        if reactor.take_timers_changed() {
+            drop(reactor);
+            self.notify();
+        }
+    }
+
+    /// Has the I/O thread write what senders leave behind, until they stop.
+    pub(crate) fn sweep_later(self: &Arc<Self>) {
+        if !self.sweeping.swap(true, Ordering::AcqRel) {
+            self.io.sweep(self.clone());
+        }
+    }
+
+    /// One pass of the I/O thread. `false`: nothing is left, and senders will ask again.
+    pub(crate) fn sweep(&self) -> bool {
+        let Ok(mut reactor) = self.reactor.try_lock() else { return true };
+        let busy = reactor.pump(self.take_posted(), Pump::Drain);
+        if busy {
+            return true;
+        }
+        // Whoever posts after the second look sees that nobody sweeps: both happen under the lock of `posted`.
+        self.sweeping.store(false, Ordering::Release);
+        if lock(&self.posted).outputs.is_empty() {
+            return false;
+        }
+        self.sweeping.store(true, Ordering::Release);
+        true
+    }
+
+    fn take_posted(&self) -> Posted {
+        let mut posted = lock(&self.posted);
+        self.output_posted.store(false, Ordering::Release);
+        std::mem::take(&mut *posted)
+    }
+
+    /// Wakes whoever waits on the poll.
+    pub(crate) fn notify(&self) {
+        if !self.notified.swap(true, Ordering::AcqRel) {
+            // Fails only if the poll is broken, and then nobody can be woken by it anyway.
+            let _ = self.waker.wake();
+        }
+    }
+
+    /// Looks at everything that was posted, at the timers, and at `events`.
+    fn run(&self, events: Option<&Events>) -> Next {
+        let mut reactor = lock(&self.reactor);
+        self.notified.swap(false, Ordering::AcqRel);
+        let posted = self.take_posted();
+        reactor.begin_turn();
+        if let Some(events) = events {
+            for event in events.iter().filter(|event| event.token() != WAKER) {
+                let closed = event.is_read_closed() || event.is_error();
+                reactor.handle_event(
+                    event.token().0,
+                    event.is_readable() || closed,
+                    event.is_writable() || event.is_error(),
+                    closed,
+                );
+            }
+        }
+        reactor.finish_turn(posted)
+    }
+
+    /// A turn of the I/O thread: never sleeps. If an application's thread has the poll, that thread will see to it.
+    pub(crate) fn turn_in_background(&self) -> Option<Next> {
+        let mut wait = self.wait.try_lock().ok()?;
+        let wait = &mut *wait;
+        loop {
+            let _ = wait.poll.poll(&mut wait.events, Some(Duration::ZERO));
+            let full = wait.events.iter().count() == EVENTS;
+            let next = self.run(Some(&wait.events));
+            if !full {
+                return Some(next);
+            }
+        }
+    }
+
+    /// The application's thread takes the reactor and is about to wait.
+    pub(crate) fn visit(self: &Arc<Self>) -> Visit<'_> {
+        self.lease.enter(|| self.io.withdraw(self.poll_fd));
+        Visit { wait: lock(&self.wait), driver: self }
+    }
+
+    /// As [`visit`](Driver::visit), unless another thread waits on the poll.
+    pub(crate) fn try_visit(self: &Arc<Self>) -> Option<Visit<'_>> {
+        let wait = self.wait.try_lock().ok()?;
+        self.lease.enter(|| self.io.withdraw(self.poll_fd));
+        Some(Visit { wait, driver: self })
+    }
+
+    /// The application's socket is gone: what is left is the I/O thread's.
+    pub(crate) fn release(self: &Arc<Self>) {
+        self.lease.release(|| self.io.readmit(self.poll_fd, self.key));
+        self.notify();
+    }
+
+    /// The I/O thread's tick.
+    pub(crate) fn tick(&self) -> Tick {
+        self.lease.tick(|| self.io.readmit(self.poll_fd, self.key))
+    }
+
+    pub(crate) fn key(&self) -> usize {
+        self.key
+    }
+
+    pub(crate) fn poll_fd(&self) -> RawFd {
+        self.poll_fd
+    }
+}
+
+/// Waking a driver makes whoever waits on its poll look at its news.
+impl Wake for Driver {
+    fn wake(self: Arc<Self>) {
+        self.notify();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.notify();
+    }
+}
+
+/// The application's thread while it waits.
+pub(crate) struct Visit<'a> {
+    wait: MutexGuard<'a, Wait>,
+    driver: &'a Arc<Driver>,
+}
+
+impl Visit<'_> {
+    /// Looks at everything that was posted and at the timers; writes what waits.
+    pub(crate) fn run(&mut self) -> Next {
+        self.driver.run(None)
+    }
+
+    /// Waits for events, at most until `until`; takes no longer than the system call if `until` has passed.
+    pub(crate) fn sleep(&mut self, until: Option<Instant>) {
+        let timeout = until.map(|until| round_up(until.saturating_duration_since(Instant::now())));
+        self.poll(timeout);
+    }
+
+    /// Asks for events without waiting.
+    pub(crate) fn peek(&mut self) {
+        self.poll(Some(Duration::ZERO));
+    }
+
+    /// Looks at the events of the last [`sleep`](Visit::sleep) or [`peek`](Visit::peek).
+    pub(crate) fn run_events(&mut self) -> Next {
+        self.driver.run(Some(&self.wait.events))
+    }
+
+    pub(crate) fn has_events(&self) -> bool {
+        !self.wait.events.is_empty()
+    }
+
+    fn poll(&mut self, timeout: Option<Duration>) {
+        let wait = &mut *self.wait;
+        if let Err(error) = wait.poll.poll(&mut wait.events, timeout) {
+            // Interrupted by a signal: the caller looks at its conditions and comes back.
+            debug_assert_eq!(error.kind(), io::ErrorKind::Interrupted);
+        }
+    }
+}
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        self.driver.lease.leave(|| self.driver.io.watch(self.driver.clone()));
+    }
+}
+
+/// The system's timer counts milliseconds; to wake up early would be to wake up twice.
+fn round_up(time: Duration) -> Duration {
+    if time.is_zero() { time } else { time.max(Duration::from_millis(1)) }
+}
+
+/// How much a sender gathers before it writes on its own account.
+pub(crate) const BATCH: usize = WRITE_SIZE;

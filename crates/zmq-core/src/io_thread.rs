@@ -1,0 +1,261 @@
+//! The thread that turns the reactors nobody waits on.
+//!
+//! It holds the poll of each such reactor in a poll of its own: descriptors of epoll and kqueue nest.
+
+use crate::driver::Driver;
+use crate::lease::Tick;
+use crate::sync::lock;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Registry, Token, Waker};
+use slab::Slab;
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::os::fd::RawFd;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long an application may stay away before its reactor is turned here: one to two ticks.
+const TICK: Duration = Duration::from_millis(1);
+/// How soon the thread comes by again while senders leave something behind; grows while they write for themselves.
+const SWEEP: Duration = Duration::from_micros(100);
+const SWEEP_MAX: Duration = Duration::from_millis(1);
+const WAKER: Token = Token(usize::MAX);
+
+/// An I/O thread as others see it.
+pub(crate) struct IoShared {
+    registry: Registry,
+    waker: Waker,
+    orders: Mutex<Orders>,
+    drivers: Mutex<Slab<Option<Arc<Driver>>>>,
+}
+
+#[derive(Default)]
+struct Orders {
+    watch: Vec<Arc<Driver>>,
+    sweep: Vec<Arc<Driver>>,
+    stop: bool,
+}
+
+impl IoShared {
+    /// Starts a thread.
+    pub(crate) fn start(name: String) -> io::Result<(Arc<IoShared>, JoinHandle<()>)> {
+        let poll = Poll::new()?;
+        let shared = Arc::new(IoShared {
+            registry: poll.registry().try_clone()?,
+            waker: Waker::new(poll.registry(), WAKER)?,
+            orders: Mutex::default(),
+            drivers: Mutex::default(),
+        });
+        let mut io = IoThread {
+            shared: shared.clone(),
+            poll,
+            timers: Timers::default(),
+            watched: Vec::new(),
+            swept: Vec::new(),
+            hot: Vec::new(),
+            pause: SWEEP,
+            last_tick: Instant::now(),
+        };
+        let handle = std::thread::Builder::new().name(name).spawn(move || io.run())?;
+        Ok((shared, handle))
+    }
+
+    /// Takes a new driver in, in the background.
+    pub(crate) fn adopt(&self, poll_fd: RawFd, make: impl FnOnce(usize) -> Arc<Driver>) -> io::Result<Arc<Driver>> {
+        let key = lock(&self.drivers).insert(None);
+        let driver = make(key);
+        if let Err(error) = self.registry.register(&mut SourceFd(&poll_fd), Token(key), Interest::READABLE) {
+            lock(&self.drivers).remove(key);
+            return Err(error);
+        }
+        lock(&self.drivers)[key] = Some(driver.clone());
+        Ok(driver)
+    }
+
+    /// An application's thread waits on the poll itself from now on.
+    pub(crate) fn withdraw(&self, poll_fd: RawFd) {
+        let _ = self.registry.deregister(&mut SourceFd(&poll_fd));
+    }
+
+    /// The application stays away: the poll is watched here. Readiness that came before is reported too.
+    pub(crate) fn readmit(&self, poll_fd: RawFd, key: usize) {
+        // Fails only for want of kernel memory; the driver is then still turned by its timers and wakes.
+        let _ = self.registry.register(&mut SourceFd(&poll_fd), Token(key), Interest::READABLE);
+    }
+
+    /// Asks for ticks.
+    pub(crate) fn watch(&self, driver: Arc<Driver>) {
+        self.order(|orders| orders.watch.push(driver));
+    }
+
+    /// Asks for sweeps.
+    pub(crate) fn sweep(&self, driver: Arc<Driver>) {
+        self.order(|orders| orders.sweep.push(driver));
+    }
+
+    /// Ends the thread; what its drivers still had to send is lost.
+    pub(crate) fn stop(&self) {
+        self.order(|orders| orders.stop = true);
+    }
+
+    /// How many drivers it has.
+    pub(crate) fn load(&self) -> usize {
+        lock(&self.drivers).len()
+    }
+
+    fn order(&self, give: impl FnOnce(&mut Orders)) {
+        give(&mut lock(&self.orders));
+        let _ = self.waker.wake();
+    }
+
+    fn driver(&self, key: usize) -> Option<Arc<Driver>> {
+        lock(&self.drivers).get(key).cloned().flatten()
+    }
+}
+
+struct IoThread {
+    shared: Arc<IoShared>,
+    poll: Poll,
+    timers: Timers,
+    watched: Vec<Arc<Driver>>,
+    swept: Vec<Arc<Driver>>,
+    /// Drivers that had more to do than one turn.
+    hot: Vec<usize>,
+    /// Until the next sweep.
+    pause: Duration,
+    last_tick: Instant,
+}
+
+impl IoThread {
+    fn run(&mut self) {
+        let mut events = Events::with_capacity(256);
+        loop {
+            self.sleep(&mut events);
+            if self.take_orders() {
+                return;
+            }
+            for event in events.iter().filter(|event| event.token() != WAKER) {
+                self.turn(event.token().0);
+            }
+            for key in std::mem::take(&mut self.hot) {
+                self.turn(key);
+            }
+            for key in self.timers.expired(Instant::now()) {
+                self.turn(key);
+            }
+            self.sweep();
+            self.tick();
+        }
+    }
+
+    fn sleep(&mut self, events: &mut Events) {
+        if !self.swept.is_empty() && self.hot.is_empty() {
+            // The poll counts milliseconds; senders should not wait that long.
+            std::thread::sleep(self.pause);
+        }
+        let timeout = if !self.hot.is_empty() || !self.swept.is_empty() {
+            Some(Duration::ZERO)
+        } else if !self.watched.is_empty() {
+            Some(TICK)
+        } else {
+            self.timers.next().map(|at| {
+                let left = at.saturating_duration_since(Instant::now());
+                if left.is_zero() { left } else { left.max(TICK) }
+            })
+        };
+        if self.poll.poll(events, timeout).is_err() {
+            events.clear();
+        }
+    }
+
+    fn take_orders(&mut self) -> bool {
+        let mut orders = lock(&self.shared.orders);
+        self.watched.append(&mut orders.watch);
+        if !orders.sweep.is_empty() {
+            self.pause = SWEEP;
+            self.swept.append(&mut orders.sweep);
+        }
+        orders.stop
+    }
+
+    fn turn(&mut self, key: usize) {
+        let Some(driver) = self.shared.driver(key) else { return };
+        let Some(next) = driver.turn_in_background() else { return };
+        if next.finished {
+            self.remove(&driver);
+            return;
+        }
+        if next.again {
+            self.hot.push(key);
+        }
+        self.timers.set(key, next.deadline);
+    }
+
+    fn remove(&mut self, driver: &Arc<Driver>) {
+        self.shared.withdraw(driver.poll_fd());
+        self.timers.set(driver.key(), None);
+        lock(&self.shared.drivers).try_remove(driver.key());
+    }
+
+    fn sweep(&mut self) {
+        let before = self.swept.len();
+        self.swept.retain(|driver| driver.sweep());
+        if before > 0 {
+            self.pause = (self.pause * 2).min(SWEEP_MAX);
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = Instant::now();
+        if self.watched.is_empty() || now - self.last_tick < TICK {
+            return;
+        }
+        self.last_tick = now;
+        for driver in std::mem::take(&mut self.watched) {
+            match driver.tick() {
+                Tick::Busy => self.watched.push(driver),
+                Tick::Asleep => {}
+                Tick::TakenOver => self.turn(driver.key()),
+            }
+        }
+    }
+}
+
+/// The next deadline of each driver in the background.
+#[derive(Default)]
+struct Timers {
+    queue: BTreeSet<(Instant, usize)>,
+    armed: HashMap<usize, Instant>,
+}
+
+impl Timers {
+    fn set(&mut self, key: usize, deadline: Option<Instant>) {
+        if self.armed.get(&key).copied() == deadline {
+            return;
+        }
+        if let Some(old) = self.armed.remove(&key) {
+            self.queue.remove(&(old, key));
+        }
+        if let Some(deadline) = deadline {
+            self.armed.insert(key, deadline);
+            self.queue.insert((deadline, key));
+        }
+    }
+
+    fn next(&self) -> Option<Instant> {
+        self.queue.first().map(|(at, _)| *at)
+    }
+
+    fn expired(&mut self, now: Instant) -> Vec<usize> {
+        let mut expired = Vec::new();
+        while let Some(&(at, key)) = self.queue.first() {
+            if at > now {
+                break;
+            }
+            self.set(key, None);
+            expired.push(key);
+        }
+        expired
+    }
+}

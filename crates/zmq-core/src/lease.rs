@@ -1,0 +1,204 @@
+//! Who turns a reactor: the application's thread (*foreground*) or an I/O thread (*background*).
+//!
+//! ```text
+//!                 enter: withdraw from the I/O thread
+//!   BACKGROUND ---------------------------------------> FOREGROUND, waiting
+//!       ^                                                 |        ^
+//!       |                                           leave |        | enter: nothing to do
+//!       |    expire: the application has not come         v        |
+//!       +----- back for a whole tick, hand over ----- FOREGROUND, away
+//! ```
+//!
+//! Invariants, all under one lock: in BACKGROUND the reactor's poll is registered with the I/O thread; in FOREGROUND
+//! it is not; in FOREGROUND, away, the I/O thread watches the lease, so `expire` will be called. So at any time
+//! somebody waits on the poll, or will within two ticks. The closures run under the lock: a registration and its
+//! withdrawal never change places.
+
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, Mutant, lock, mutant};
+
+/// The lease on one reactor.
+#[derive(Default)]
+pub(crate) struct Lease {
+    state: Mutex<State>,
+    /// `state.foreground`, for those who only ask.
+    foreground: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    foreground: bool,
+    /// The application's thread is inside a visit. Invariant: only if `foreground`.
+    waiting: bool,
+    /// The I/O thread calls `expire` once per tick. Invariant: `foreground && !waiting` implies `watched`.
+    watched: bool,
+    /// Visits so far, and as many as the last tick saw.
+    visits: u64,
+    seen: u64,
+}
+
+/// What the I/O thread found at a tick.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Tick {
+    /// The application comes and goes: look again at the next tick.
+    Busy,
+    /// The application waits, and has for a while: it will say when it leaves.
+    Asleep,
+    /// The application stayed away: the reactor is in the background now. Turn it at once.
+    TakenOver,
+}
+
+impl Lease {
+    /// The application's thread is going to wait. `withdraw` takes the reactor from the I/O thread.
+    pub(crate) fn enter(&self, withdraw: impl FnOnce()) {
+        let mut state = lock(&self.state);
+        state.waiting = true;
+        state.visits += 1;
+        if !state.foreground {
+            withdraw();
+            state.foreground = true;
+            self.foreground.store(true, Ordering::Release);
+        }
+    }
+
+    /// The application's thread stopped waiting. `watch` makes the I/O thread call [`tick`](Lease::tick).
+    pub(crate) fn leave(&self, watch: impl FnOnce()) {
+        let mut state = lock(&self.state);
+        state.waiting = false;
+        if state.foreground && !state.watched && !mutant(Mutant::LeaseLeaveUnwatched) {
+            state.watched = true;
+            watch();
+        }
+    }
+
+    /// A tick has passed. `hand_over` gives the reactor to the I/O thread.
+    pub(crate) fn tick(&self, hand_over: impl FnOnce()) -> Tick {
+        let mut state = lock(&self.state);
+        let came_back = state.visits != state.seen;
+        state.seen = state.visits;
+        if !state.foreground {
+            state.watched = false;
+            return Tick::Asleep;
+        }
+        if came_back {
+            return Tick::Busy;
+        }
+        state.watched = false;
+        if state.waiting {
+            return Tick::Asleep;
+        }
+        self.to_background(&mut state, hand_over);
+        Tick::TakenOver
+    }
+
+    /// The application will not wait again (its socket is dropped). `hand_over` as in [`tick`](Lease::tick).
+    pub(crate) fn release(&self, hand_over: impl FnOnce()) {
+        let mut state = lock(&self.state);
+        state.waiting = false;
+        if state.foreground {
+            self.to_background(&mut state, hand_over);
+        }
+    }
+
+    /// Whether the application's thread has it: it will look at everything before it waits, and if it stays away the
+    /// I/O thread looks at everything when it takes over.
+    #[inline]
+    pub(crate) fn is_foreground(&self) -> bool {
+        self.foreground.load(Ordering::Acquire)
+    }
+
+    fn to_background(&self, state: &mut State, hand_over: impl FnOnce()) {
+        state.foreground = false;
+        self.foreground.store(false, Ordering::Release);
+        hand_over();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(not(loom))]
+    fn the_io_thread_takes_over_after_a_whole_tick_away() {
+        let lease = Lease::default();
+        let mut log = Vec::new();
+        lease.enter(|| log.push("withdraw"));
+        lease.leave(|| log.push("watch"));
+        assert_eq!(lease.tick(|| unreachable!()), Tick::Busy);
+        lease.enter(|| unreachable!());
+        lease.leave(|| unreachable!());
+        assert_eq!(lease.tick(|| unreachable!()), Tick::Busy);
+        assert_eq!(lease.tick(|| log.push("hand over")), Tick::TakenOver);
+        lease.enter(|| log.push("withdraw"));
+        assert_eq!(lease.tick(|| unreachable!()), Tick::Busy);
+        assert_eq!(lease.tick(|| unreachable!()), Tick::Asleep);
+        lease.leave(|| log.push("watch"));
+        assert_eq!(lease.tick(|| log.push("hand over")), Tick::TakenOver);
+        assert_eq!(log, ["withdraw", "watch", "hand over", "withdraw", "watch", "hand over"]);
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::*;
+    use crate::sync::{Arc, assert_mutant_fails, thread};
+
+    /// The poll and the I/O thread, as far as the lease is concerned.
+    #[derive(Default)]
+    struct World {
+        lease: Lease,
+        registered: AtomicBool,
+        watched: AtomicBool,
+    }
+
+    impl World {
+        fn visit(&self) {
+            self.lease.enter(|| assert!(self.registered.swap(false, Ordering::AcqRel)));
+            self.lease.leave(|| self.watched.store(true, Ordering::Release));
+        }
+
+        fn tick(&self) {
+            if self.watched.load(Ordering::Acquire)
+                && self.lease.tick(|| self.register()) != Tick::Busy
+            {
+                // As the I/O thread does: it forgets what it need not watch.
+                self.watched.store(false, Ordering::Release);
+            }
+        }
+
+        fn register(&self) {
+            assert!(!self.registered.swap(true, Ordering::AcqRel));
+        }
+    }
+
+    /// However visits and ticks interleave, the poll is registered exactly in the background, and once the
+    /// application stays away ticks bring it there.
+    fn nobody_is_stranded() {
+        let world = Arc::new(World::default());
+        world.registered.store(true, Ordering::Release);
+        let io = world.clone();
+        let ticks = thread::spawn(move || {
+            io.tick();
+            io.tick();
+        });
+        world.lease.enter(|| assert!(world.registered.swap(false, Ordering::AcqRel)));
+        world.lease.leave(|| world.watched.store(true, Ordering::Release));
+        ticks.join().unwrap();
+        world.tick();
+        world.tick();
+        assert!(world.registered.load(Ordering::Acquire), "nobody waits on the poll");
+        assert!(!world.lease.is_foreground());
+        world.visit();
+    }
+
+    #[test]
+    fn loom_l1_lease() {
+        loom::model(nobody_is_stranded);
+    }
+
+    #[test]
+    fn loom_l1_lease_mutant() {
+        assert_mutant_fails(Mutant::LeaseLeaveUnwatched, nobody_is_stranded);
+    }
+}

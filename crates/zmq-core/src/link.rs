@@ -1,0 +1,313 @@
+//! The two ends of a pipe as a routing strategy sees them: something to send into, something to receive from.
+//!
+//! An [`Outlet`] or [`Inlet`] is half of a frame pipe that also knows whom to tell: when the reader slept and a
+//! message came, when the writer waited and credit came, when an end goes away. The far side of a pipe is either
+//! the pump of a connection or another socket of this process; the near side need not know which.
+
+use crate::driver::Driver;
+use crate::mailbox::{PipeEvent, PipeId};
+use crate::message::Message;
+use crate::pipe::{self, Flush, Reader, Writer};
+use crate::shared::SocketShared;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+/// Keeps a pipe's id reserved; freed when the last end that bears it is gone.
+pub(crate) struct PipeKey {
+    pub(crate) id: PipeId,
+    /// Which of all pipes of the socket, past ones included.
+    pub(crate) serial: u32,
+    /// The socket the id belongs to.
+    pub(crate) socket: Arc<SocketShared>,
+}
+
+impl Drop for PipeKey {
+    fn drop(&mut self) {
+        self.socket.release_pipe_id(self.id);
+    }
+}
+
+/// Who is at the far side of a pipe.
+pub(crate) enum Far {
+    /// A socket that knows the pipe under this key, once it has joined. Until then it neither sleeps nor waits, so
+    /// nobody need be told anything.
+    Socket(Arc<OnceLock<Arc<PipeKey>>>),
+    /// A connection of this driver.
+    Connection(Arc<Driver>, usize),
+}
+
+impl Far {
+    /// The far side reads, and slept; there is something for it.
+    fn wake_reader(&self) {
+        match self {
+            Far::Socket(far) => {
+                if let Some(key) = far.get() {
+                    key.socket.incoming.post(PipeEvent::Readable(key.id));
+                }
+            }
+            Far::Connection(driver, token) => driver.output_ready(*token),
+        }
+    }
+
+    /// The far side writes, and waited for credit; there is some.
+    fn wake_writer(&self) {
+        match self {
+            Far::Socket(far) => {
+                if let Some(key) = far.get() {
+                    key.socket.outgoing.post(PipeEvent::Writable(key.id));
+                }
+            }
+            Far::Connection(driver, token) => driver.input_ready(*token),
+        }
+    }
+
+    /// The far side writes, and will never be read again.
+    fn reader_gone(&self, writer_waits: bool) {
+        match self {
+            Far::Socket(far) => {
+                if let Some(key) = far.get() {
+                    key.socket.outgoing.post(PipeEvent::Closed(key.id));
+                }
+            }
+            Far::Connection(driver, token) if writer_waits => driver.input_ready(*token),
+            Far::Connection(..) => {}
+        }
+    }
+}
+
+/// A pipe to send into. Dropping it lets the far side read what is in it, and then end.
+pub struct Outlet {
+    writer: Writer<Message>,
+    far: Far,
+    key: Arc<PipeKey>,
+    /// Whether the high-water mark takes that of the socket at the far side into account.
+    raised: bool,
+}
+
+impl Outlet {
+    pub(crate) fn new(writer: Writer<Message>, far: Far, key: Arc<PipeKey>) -> Outlet {
+        Outlet { writer, far, key, raised: false }
+    }
+
+    /// The pipe's name in its socket.
+    pub fn id(&self) -> PipeId {
+        self.key.id
+    }
+
+    /// Which of all pipes of the socket it is, past ones included.
+    pub fn serial(&self) -> u32 {
+        self.key.serial
+    }
+
+    /// Whether the far side is another socket of this process.
+    pub fn is_direct(&self) -> bool {
+        matches!(self.far, Far::Socket(_))
+    }
+
+    /// Sends one message; hands it back if the pipe is full or nobody reads it any more.
+    ///
+    /// # Errors
+    /// The message.
+    #[inline]
+    pub fn send(&mut self, message: Message) -> Result<(), Message> {
+        if let Err(message) = self.writer.write(message) {
+            if !self.raise_hwm() {
+                return Err(message);
+            }
+            self.writer.write(message)?;
+        }
+        self.count();
+        self.publish();
+        Ok(())
+    }
+
+    /// Sends one message whatever the high-water mark says (subscriptions); drops it if nobody reads the pipe.
+    pub fn send_unbounded(&mut self, message: Message) {
+        if self.writer.write_unbounded(message).is_ok() {
+            self.count();
+            self.publish();
+        }
+    }
+
+    /// Whether a message would be taken.
+    pub fn can_send(&mut self) -> bool {
+        self.writer.can_write() || self.raise_hwm()
+    }
+
+    /// Asks for a [`PipeEvent::Writable`] when a full pipe has room again. `false`: there is room already, or
+    /// nobody reads the pipe any more.
+    #[must_use]
+    pub fn wait_for_room(&mut self) -> bool {
+        self.writer.wait_for_credit()
+    }
+
+    /// Whether nothing that is sent will be read.
+    pub fn is_closed(&self) -> bool {
+        self.writer.is_reader_closed()
+    }
+
+    /// Messages sent into the pipe so far.
+    pub fn written(&self) -> u64 {
+        self.writer.written()
+    }
+
+    /// Messages that a newer one replaced before they were read (a conflating pipe).
+    pub fn replaced(&self) -> u64 {
+        self.writer.replaced()
+    }
+
+    /// Between two sockets of this process a message may wait for either, so their marks add up, as in libzmq; known
+    /// when the far one has joined. `true`: there is room now.
+    #[cold]
+    fn raise_hwm(&mut self) -> bool {
+        let Far::Socket(far) = &self.far else { return false };
+        let Some(far) = far.get().filter(|_| !self.raised) else { return false };
+        self.raised = true;
+        let (send_hwm, recv_hwm) = (self.key.socket.options.send_hwm, far.socket.options.recv_hwm);
+        let hwm = if send_hwm == 0 || recv_hwm == 0 { 0 } else { send_hwm.saturating_add(recv_hwm) };
+        self.writer.set_hwm(hwm)
+    }
+
+    #[inline]
+    fn count(&self) {
+        let counters = &self.key.socket.counters.app;
+        counters.written.add(1);
+        if self.is_direct() {
+            counters.handed_over.add(1);
+        }
+    }
+
+    #[inline]
+    fn publish(&mut self) {
+        if self.writer.flush() == Flush::ReaderAsleep {
+            self.far.wake_reader();
+        }
+    }
+}
+
+/// For the pump of a connection, which publishes whole batches.
+impl Outlet {
+    /// Adds a message to the batch; hands it back if the pipe is full or closed.
+    #[inline]
+    pub(crate) fn enqueue(&mut self, message: Message) -> Result<(), Message> {
+        self.writer.write(message)
+    }
+
+    /// Publishes the batch.
+    #[inline]
+    pub(crate) fn flush(&mut self) {
+        self.publish();
+    }
+}
+
+impl Drop for Outlet {
+    fn drop(&mut self) {
+        if self.writer.close() {
+            self.far.wake_reader();
+        }
+        self.key.socket.counters.io.replaced.add_shared(self.writer.replaced());
+    }
+}
+
+impl fmt::Debug for Outlet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Outlet({})", self.key.id)
+    }
+}
+
+/// A pipe to receive from. Dropping it discards what is in it and tells the far side.
+pub struct Inlet {
+    reader: Reader<Message>,
+    far: Far,
+    key: Arc<PipeKey>,
+    closed: bool,
+}
+
+impl Inlet {
+    pub(crate) fn new(reader: Reader<Message>, far: Far, key: Arc<PipeKey>) -> Inlet {
+        Inlet { reader, far, key, closed: false }
+    }
+
+    /// The pipe's name in its socket.
+    pub fn id(&self) -> PipeId {
+        self.key.id
+    }
+
+    /// Which of all pipes of the socket it is, past ones included.
+    pub fn serial(&self) -> u32 {
+        self.key.serial
+    }
+
+    /// The next message. `None`: nothing is there now, and a [`PipeEvent::Readable`] will come when there is, or when
+    /// the pipe [has ended](Inlet::is_finished).
+    #[inline]
+    pub fn receive(&mut self) -> Option<Message> {
+        loop {
+            if let Some(message) = self.read() {
+                return Some(message);
+            }
+            if self.reader.sleep() || self.reader.is_closed() {
+                return None;
+            }
+        }
+    }
+
+    /// Whether the far side ended the pipe and everything was read.
+    pub fn is_finished(&mut self) -> bool {
+        self.reader.is_closed()
+    }
+
+    /// Whether a message is there.
+    pub fn has_message(&mut self) -> bool {
+        !self.reader.is_empty()
+    }
+
+    /// Messages that wait in the pipe.
+    pub fn queued(&mut self) -> usize {
+        usize::try_from(self.reader.len()).unwrap_or(usize::MAX)
+    }
+
+    /// The next message; does not ask for news if there is none.
+    #[inline]
+    pub(crate) fn read(&mut self) -> Option<Message> {
+        let message = self.reader.read();
+        if self.reader.take_writer_wake() {
+            self.far.wake_writer();
+        }
+        message
+    }
+
+    /// Asks for a [`PipeEvent::Readable`]. `false`: there is something to read, or the pipe has ended.
+    #[must_use]
+    pub fn wait_for_message(&mut self) -> bool {
+        self.reader.sleep()
+    }
+
+    /// Discards what is left and tells how many messages that were.
+    pub(crate) fn close(&mut self) -> u64 {
+        if std::mem::replace(&mut self.closed, true) {
+            return 0;
+        }
+        let closed = self.reader.close();
+        self.far.reader_gone(closed.writer_waiting);
+        closed.discarded
+    }
+}
+
+impl Drop for Inlet {
+    fn drop(&mut self) {
+        let discarded = self.close();
+        self.key.socket.counters.io.unread.add_shared(discarded);
+    }
+}
+
+impl fmt::Debug for Inlet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Inlet({})", self.key.id)
+    }
+}
+
+/// A pipe with the high-water mark, or a conflating one.
+pub(crate) fn new_pipe(hwm: usize, conflate: bool) -> (Writer<Message>, Reader<Message>) {
+    if conflate { pipe::conflating() } else { pipe::pipe(hwm) }
+}

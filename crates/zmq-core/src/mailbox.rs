@@ -1,0 +1,173 @@
+//! What the I/O side and the peers in this process tell a socket.
+
+use crate::link::{Inlet, Outlet};
+use crate::peer::Peer;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, Mutant, lock, mutant};
+use crate::waiter::Waiter;
+use std::sync::Arc;
+
+/// The name of a pipe within its socket: small, dense, reused only after both of its ends are gone.
+pub type PipeId = usize;
+
+/// One piece of news about a pipe, in the order it happened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PipeEvent {
+    /// A pipe to send into. `peer` is `None` while the endpoint is still being connected.
+    Outlet(Outlet, Option<Peer>),
+    /// A pipe to receive from.
+    Inlet(Inlet, Option<Peer>),
+    /// A pipe whose reader slept has messages, or has ended.
+    Readable(PipeId),
+    /// A pipe that was full has room again.
+    Writable(PipeId),
+    /// The connection behind the pipe is up; the peer may be another one than before.
+    Up(PipeId, Peer),
+    /// The connection behind the pipe is lost; it is being made again.
+    Down(PipeId),
+    /// Nothing that is sent into the pipe will be read any more.
+    Closed(PipeId),
+}
+
+/// A queue of news with many senders and one receiver, and the waiter to wake.
+#[derive(Default)]
+pub(crate) struct Mailbox<T = PipeEvent> {
+    /// Whether `inside.news` has anything. Changed only with `inside` locked.
+    pending: AtomicBool,
+    inside: Mutex<Inside<T>>,
+}
+
+struct Inside<T> {
+    news: Vec<T>,
+    /// Woken by every post: the owner, and whoever else watches.
+    waiter: Arc<Waiter>,
+    watcher: Option<Arc<Waiter>>,
+    /// The receiver is gone: news is dropped.
+    closed: bool,
+}
+
+impl<T> Default for Inside<T> {
+    fn default() -> Self {
+        Inside { news: Vec::new(), waiter: Arc::default(), watcher: None, closed: false }
+    }
+}
+
+impl<T> Mailbox<T> {
+    pub(crate) fn new(waiter: Arc<Waiter>) -> Self {
+        let inside = Inside { news: Vec::new(), waiter, watcher: None, closed: false };
+        Mailbox { pending: AtomicBool::new(false), inside: Mutex::new(inside) }
+    }
+
+    /// Delivers one piece of news and wakes the receiver.
+    pub(crate) fn post(&self, news: T) {
+        let mut inside = lock(&self.inside);
+        if inside.closed {
+            // Dropping news may post elsewhere, so never with the lock held.
+            drop(inside);
+            drop(news);
+            return;
+        }
+        inside.news.push(news);
+        self.pending.store(true, Ordering::Release);
+        if !mutant(Mutant::MailboxPostSilent) {
+            inside.wake();
+        }
+    }
+
+    /// Wakes the receiver without news, so that it looks at something else (termination).
+    pub(crate) fn nudge(&self) {
+        lock(&self.inside).wake();
+    }
+
+    /// Whether there is news.
+    #[inline]
+    pub(crate) fn is_pending(&self) -> bool {
+        self.pending.load(Ordering::Acquire)
+    }
+
+    /// Moves all news to the end of `into`.
+    pub(crate) fn take(&self, into: &mut Vec<T>) {
+        let mut inside = lock(&self.inside);
+        into.append(&mut inside.news);
+        self.pending.store(false, Ordering::Release);
+    }
+
+    /// Drops all news, now and from now on.
+    pub(crate) fn close(&self) {
+        let mut inside = lock(&self.inside);
+        inside.closed = true;
+        let news = std::mem::take(&mut inside.news);
+        self.pending.store(false, Ordering::Release);
+        drop(inside);
+        drop(news);
+    }
+
+    /// From now on another waiter is woken (a socket that was split).
+    pub(crate) fn set_waiter(&self, waiter: Arc<Waiter>) {
+        let mut inside = lock(&self.inside);
+        inside.waiter = waiter;
+        if !inside.news.is_empty() {
+            inside.wake();
+        }
+    }
+
+    /// From now on a second waiter is woken too (a poller), or none.
+    pub(crate) fn set_watcher(&self, watcher: Option<Arc<Waiter>>) {
+        lock(&self.inside).watcher = watcher;
+    }
+}
+
+impl<T> Inside<T> {
+    fn wake(&self) {
+        self.waiter.wake();
+        if let Some(watcher) = &self.watcher {
+            watcher.wake();
+        }
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::*;
+    use crate::sync::{assert_mutant_fails, thread};
+    use crate::waiter::Sleeper;
+
+    /// M1-M4: two senders, one receiver that sleeps in between: nothing is lost, each sender's order is kept.
+    fn two_senders() {
+        let waiter = Arc::new(Waiter::default());
+        let mailbox = Arc::new(Mailbox::new(waiter.clone()));
+        let senders = [10, 20].map(|base| {
+            let mailbox = mailbox.clone();
+            thread::spawn(move || {
+                mailbox.post(base);
+                if base == 10 {
+                    mailbox.post(base + 1);
+                }
+            })
+        });
+        let me = Sleeper::Thread(thread::current());
+        let mut got = Vec::new();
+        while got.len() < 3 {
+            if mailbox.is_pending() {
+                mailbox.take(&mut got);
+            } else if waiter.begin(&me) {
+                waiter.park(None);
+                waiter.end();
+            }
+        }
+        let tens: Vec<_> = got.iter().filter(|n| **n < 20).collect();
+        assert_eq!((tens, got.contains(&20)), (vec![&10, &11], true));
+        senders.map(|sender| sender.join().unwrap());
+    }
+
+    #[test]
+    fn loom_m1_mailbox() {
+        loom::model(two_senders);
+    }
+
+    #[test]
+    fn loom_m1_mailbox_mutant() {
+        assert_mutant_fails(Mutant::MailboxPostSilent, two_senders);
+    }
+}

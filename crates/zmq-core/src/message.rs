@@ -1,0 +1,566 @@
+//! Messages and their frames.
+//!
+//! A [`Message`] is what a socket carries: one or more [`Frame`]s that travel together. A frame of up to
+//! [`Frame::INLINE_CAPACITY`] bytes lives inside the value itself; a larger one is a reference-counted
+//! [`Bytes`], so that cloning it for fifty subscribers copies nothing.
+
+use bytes::Bytes;
+use std::fmt;
+use std::ops::{Deref, Index};
+use std::str::Utf8Error;
+
+/// One part of a [`Message`]: immutable bytes, zero-length to gigabytes.
+#[derive(Clone)]
+pub struct Frame(Repr);
+
+#[derive(Clone)]
+enum Repr {
+    /// Invariant: `len <= data.len()`; bytes beyond `len` mean nothing.
+    Inline { len: u8, data: [u8; Frame::INLINE_CAPACITY] },
+    Shared(Bytes),
+}
+
+// A pipe slot holds one message; this size is what a message costs to move.
+const _: () = assert!(size_of::<Message>() == 72 && size_of::<Frame>() == 72);
+
+impl Frame {
+    /// The largest body that needs no allocation.
+    pub const INLINE_CAPACITY: usize = 70;
+
+    /// A frame of zero bytes.
+    pub const fn new() -> Frame {
+        Frame(Repr::Inline { len: 0, data: [0; Self::INLINE_CAPACITY] })
+    }
+
+    /// A frame with a copy of `bytes`.
+    #[inline]
+    pub fn copy_from(bytes: &[u8]) -> Frame {
+        if bytes.len() <= Self::INLINE_CAPACITY {
+            let mut data = [0; Self::INLINE_CAPACITY];
+            data[..bytes.len()].copy_from_slice(bytes);
+            Frame(Repr::Inline { len: bytes.len() as u8, data })
+        } else {
+            Frame(Repr::Shared(Bytes::copy_from_slice(bytes)))
+        }
+    }
+
+    /// A frame with a copy of the first `length` bytes of `window`, at most all. Cheaper than
+    /// [`copy_from`](Frame::copy_from): the size of the copy is known. What lies behind `length` is never shown.
+    #[inline]
+    pub(crate) fn copy_from_window(window: &[u8; Self::INLINE_CAPACITY], length: u8) -> Frame {
+        Frame(Repr::Inline { len: length.min(Self::INLINE_CAPACITY as u8), data: *window })
+    }
+
+    /// A frame over static bytes; never copies or allocates.
+    pub const fn from_static(bytes: &'static [u8]) -> Frame {
+        Frame(Repr::Shared(Bytes::from_static(bytes)))
+    }
+
+    /// The body.
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Repr::Inline { len, data } => &data[..usize::from(*len).min(data.len())],
+            Repr::Shared(bytes) => bytes,
+        }
+    }
+
+    /// The body's length in bytes.
+    #[inline]
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Repr::Inline { len, .. } => usize::from(*len),
+            Repr::Shared(bytes) => bytes.len(),
+        }
+    }
+
+    /// Whether the body is empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The body as text.
+    ///
+    /// # Errors
+    /// [`Utf8Error`] if it is not UTF-8.
+    pub fn as_str(&self) -> Result<&str, Utf8Error> {
+        std::str::from_utf8(self.as_bytes())
+    }
+
+    /// The body as text for showing: what is not UTF-8 becomes `U+FFFD`.
+    pub fn to_string_lossy(&self) -> String {
+        String::from_utf8_lossy(self.as_bytes()).into_owned()
+    }
+
+    /// The body as [`Bytes`]; copies only an inline body.
+    pub fn into_bytes(self) -> Bytes {
+        match self.0 {
+            Repr::Inline { .. } => Bytes::copy_from_slice(self.as_bytes()),
+            Repr::Shared(bytes) => bytes,
+        }
+    }
+
+    /// The shared body, or `None` if it lives inline.
+    pub fn as_shared(&self) -> Option<&Bytes> {
+        match &self.0 {
+            Repr::Inline { .. } => None,
+            Repr::Shared(bytes) => Some(bytes),
+        }
+    }
+}
+
+impl Default for Frame {
+    fn default() -> Self {
+        Frame::new()
+    }
+}
+
+impl Deref for Frame {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+impl AsRef<[u8]> for Frame {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+impl PartialEq for Frame {
+    fn eq(&self, other: &Frame) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Frame {}
+
+impl PartialEq<[u8]> for Frame {
+    fn eq(&self, other: &[u8]) -> bool {
+        self.as_bytes() == other
+    }
+}
+
+impl PartialEq<&[u8]> for Frame {
+    fn eq(&self, other: &&[u8]) -> bool {
+        self.as_bytes() == *other
+    }
+}
+
+impl<const N: usize> PartialEq<[u8; N]> for Frame {
+    fn eq(&self, other: &[u8; N]) -> bool {
+        self.as_bytes() == other
+    }
+}
+
+impl<const N: usize> PartialEq<&[u8; N]> for Frame {
+    fn eq(&self, other: &&[u8; N]) -> bool {
+        self.as_bytes() == *other
+    }
+}
+
+impl PartialEq<str> for Frame {
+    fn eq(&self, other: &str) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl PartialEq<&str> for Frame {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl std::hash::Hash for Frame {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 64;
+        let body = self.as_bytes();
+        write!(f, "Frame({} B, b\"{}\"", body.len(), body[..body.len().min(SHOWN)].escape_ascii())?;
+        f.write_str(if body.len() > SHOWN { "...)" } else { ")" })
+    }
+}
+
+impl From<&[u8]> for Frame {
+    fn from(bytes: &[u8]) -> Frame {
+        Frame::copy_from(bytes)
+    }
+}
+
+impl<const N: usize> From<&[u8; N]> for Frame {
+    fn from(bytes: &[u8; N]) -> Frame {
+        Frame::copy_from(bytes)
+    }
+}
+
+impl<const N: usize> From<[u8; N]> for Frame {
+    fn from(bytes: [u8; N]) -> Frame {
+        Frame::copy_from(&bytes)
+    }
+}
+
+impl From<&str> for Frame {
+    fn from(text: &str) -> Frame {
+        Frame::copy_from(text.as_bytes())
+    }
+}
+
+impl From<&String> for Frame {
+    fn from(text: &String) -> Frame {
+        Frame::copy_from(text.as_bytes())
+    }
+}
+
+impl From<String> for Frame {
+    fn from(text: String) -> Frame {
+        Frame::from(text.into_bytes())
+    }
+}
+
+impl From<Vec<u8>> for Frame {
+    fn from(bytes: Vec<u8>) -> Frame {
+        if bytes.len() <= Self::INLINE_CAPACITY {
+            Frame::copy_from(&bytes)
+        } else {
+            Frame(Repr::Shared(Bytes::from(bytes)))
+        }
+    }
+}
+
+impl From<Box<[u8]>> for Frame {
+    fn from(bytes: Box<[u8]>) -> Frame {
+        Frame::from(bytes.into_vec())
+    }
+}
+
+impl From<Bytes> for Frame {
+    fn from(bytes: Bytes) -> Frame {
+        Frame(Repr::Shared(bytes))
+    }
+}
+
+/// What a socket sends and receives: frames that arrive together or not at all.
+///
+/// ```
+/// use zmq_core::Message;
+///
+/// let hello = Message::from("Hello");
+/// assert_eq!(hello.as_str(), Ok("Hello"));
+///
+/// let weather = Message::from(["berlin", "21.5"]);
+/// assert_eq!(weather.len(), 2);
+/// assert_eq!(&weather[1], "21.5");
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Message(Frames);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Frames {
+    One(Frame),
+    Many(Vec<Frame>),
+}
+
+impl Message {
+    /// A message without frames, to be filled with [`push`](Message::push). A socket refuses to send it as it is;
+    /// for a message with one empty frame say `Message::from("")`.
+    pub const fn new() -> Message {
+        Message(Frames::Many(Vec::new()))
+    }
+
+    /// Appends a frame.
+    pub fn push(&mut self, frame: impl Into<Frame>) {
+        let frame = frame.into();
+        match &mut self.0 {
+            Frames::Many(frames) if frames.is_empty() && frames.capacity() == 0 => self.0 = Frames::One(frame),
+            Frames::Many(frames) => frames.push(frame),
+            Frames::One(_) => {
+                let frames = std::mem::replace(&mut self.0, Frames::Many(Vec::with_capacity(4)));
+                if let (Frames::One(first), Frames::Many(all)) = (frames, &mut self.0) {
+                    all.push(first);
+                    all.push(frame);
+                }
+            }
+        }
+    }
+
+    /// Puts a frame before all others, as an envelope.
+    pub fn push_front(&mut self, frame: impl Into<Frame>) {
+        let frame = frame.into();
+        match std::mem::replace(&mut self.0, Frames::Many(Vec::new())) {
+            Frames::Many(frames) if frames.is_empty() => self.0 = Frames::One(frame),
+            Frames::Many(mut frames) => {
+                frames.insert(0, frame);
+                self.0 = Frames::Many(frames);
+            }
+            Frames::One(body) => self.0 = Frames::Many(vec![frame, body]),
+        }
+    }
+
+    /// Takes the first frame off; `None` if there is none.
+    pub fn pop_front(&mut self) -> Option<Frame> {
+        match std::mem::replace(&mut self.0, Frames::Many(Vec::new())) {
+            Frames::One(frame) => Some(frame),
+            Frames::Many(mut frames) => {
+                let first = if frames.is_empty() { None } else { Some(frames.remove(0)) };
+                self.0 = match (frames.len(), frames.pop()) {
+                    (1, Some(last)) => Frames::One(last),
+                    (_, Some(last)) => {
+                        frames.push(last);
+                        Frames::Many(frames)
+                    }
+                    (_, None) => Frames::Many(frames),
+                };
+                first
+            }
+        }
+    }
+
+    /// Splits off the frames from `at` on; this message keeps the ones before.
+    pub fn split_off(&mut self, at: usize) -> Message {
+        let mut frames = std::mem::take(self).into_frames();
+        let tail = frames.split_off(at.min(frames.len()));
+        *self = Message::from(frames);
+        Message::from(tail)
+    }
+
+    /// The number of frames.
+    pub fn len(&self) -> usize {
+        self.frames().len()
+    }
+
+    /// Whether there is no frame at all (a frame of zero bytes is a frame).
+    pub fn is_empty(&self) -> bool {
+        self.frames().is_empty()
+    }
+
+    /// The bytes of all bodies together.
+    #[inline]
+    pub fn size(&self) -> usize {
+        match &self.0 {
+            Frames::One(frame) => frame.len(),
+            Frames::Many(frames) => frames.iter().map(Frame::len).sum(),
+        }
+    }
+
+    /// The frames.
+    #[inline]
+    pub fn frames(&self) -> &[Frame] {
+        match &self.0 {
+            Frames::One(frame) => std::slice::from_ref(frame),
+            Frames::Many(frames) => frames,
+        }
+    }
+
+    /// The frames, owned.
+    pub fn into_frames(self) -> Vec<Frame> {
+        match self.0 {
+            Frames::One(frame) => vec![frame],
+            Frames::Many(frames) => frames,
+        }
+    }
+
+    /// The frame at `index`.
+    pub fn get(&self, index: usize) -> Option<&Frame> {
+        self.frames().get(index)
+    }
+
+    /// The frames in order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Frame> {
+        self.frames().iter()
+    }
+
+    /// The body of the first frame; empty if there is no frame.
+    #[inline]
+    pub fn body(&self) -> &[u8] {
+        self.frames().first().map_or(&[], Frame::as_bytes)
+    }
+
+    /// The first frame as text.
+    ///
+    /// # Errors
+    /// [`Utf8Error`] if it is not UTF-8.
+    pub fn as_str(&self) -> Result<&str, Utf8Error> {
+        std::str::from_utf8(self.body())
+    }
+
+    /// The only frame, or the message back if it has none or several.
+    ///
+    /// # Errors
+    /// The message itself.
+    pub fn into_single(self) -> Result<Frame, Message> {
+        match self.0 {
+            Frames::One(frame) => Ok(frame),
+            Frames::Many(mut frames) if frames.len() == 1 => Ok(frames.pop().unwrap_or_default()),
+            Frames::Many(_) => Err(self),
+        }
+    }
+}
+
+/// The message without frames.
+impl Default for Message {
+    fn default() -> Self {
+        Message::new()
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Message")?;
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// # Panics
+/// If there is no frame `index`, as a slice does; see [`Message::get`].
+impl Index<usize> for Message {
+    type Output = Frame;
+
+    fn index(&self, index: usize) -> &Frame {
+        &self.frames()[index]
+    }
+}
+
+impl<F: Into<Frame>> From<F> for Message {
+    #[inline]
+    fn from(body: F) -> Message {
+        Message(Frames::One(body.into()))
+    }
+}
+
+impl<F: Into<Frame>> FromIterator<F> for Message {
+    fn from_iter<I: IntoIterator<Item = F>>(frames: I) -> Message {
+        let mut message = Message::new();
+        message.extend(frames);
+        message
+    }
+}
+
+impl<F: Into<Frame>> Extend<F> for Message {
+    fn extend<I: IntoIterator<Item = F>>(&mut self, frames: I) {
+        for frame in frames {
+            self.push(frame);
+        }
+    }
+}
+
+impl IntoIterator for Message {
+    type Item = Frame;
+    type IntoIter = std::vec::IntoIter<Frame>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.into_frames().into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Message {
+    type Item = &'a Frame;
+    type IntoIter = std::slice::Iter<'a, Frame>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl From<Vec<Frame>> for Message {
+    fn from(mut frames: Vec<Frame>) -> Message {
+        match frames.len() {
+            1 => Message(frames.pop().map_or(Frames::Many(Vec::new()), Frames::One)),
+            _ => Message(Frames::Many(frames)),
+        }
+    }
+}
+
+macro_rules! multipart_from {
+    ($($part:ty),*) => {$(
+        impl From<Vec<$part>> for Message {
+            fn from(parts: Vec<$part>) -> Message {
+                parts.into_iter().collect()
+            }
+        }
+
+        impl<const N: usize> From<[$part; N]> for Message {
+            fn from(parts: [$part; N]) -> Message {
+                parts.into_iter().collect()
+            }
+        }
+    )*};
+}
+
+multipart_from!(&str, String, &[u8], Vec<u8>, Bytes);
+
+impl<const N: usize> From<[Frame; N]> for Message {
+    fn from(parts: [Frame; N]) -> Message {
+        Message::from(Vec::from(parts))
+    }
+}
+
+macro_rules! multipart_from_tuple {
+    ($($name:ident)*) => {
+        impl<$($name: Into<Frame>),*> From<($($name,)*)> for Message {
+            #[allow(non_snake_case)]
+            fn from(($($name,)*): ($($name,)*)) -> Message {
+                Message::from(vec![$($name.into()),*])
+            }
+        }
+    };
+}
+
+multipart_from_tuple!(A B);
+multipart_from_tuple!(A B C);
+multipart_from_tuple!(A B C D);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_bodies_are_inline_and_large_ones_shared() {
+        assert!(Frame::from(&[7; Frame::INLINE_CAPACITY]).as_shared().is_none());
+        assert!(Frame::from(&[7; Frame::INLINE_CAPACITY + 1]).as_shared().is_some());
+        let body = Bytes::from(vec![1; 4096]);
+        let frame = Frame::from(body.clone());
+        assert_eq!(frame.clone().into_bytes().as_ptr(), body.as_ptr());
+    }
+
+    #[test]
+    fn envelopes_come_and_go() {
+        let mut message = Message::from("body");
+        message.push_front("");
+        message.push_front("id");
+        assert_eq!(message.len(), 3);
+        assert_eq!(message.pop_front(), Some(Frame::from("id")));
+        assert_eq!(message.pop_front(), Some(Frame::new()));
+        assert_eq!(message, Message::from("body"));
+        assert_eq!(message.pop_front(), Some(Frame::from("body")));
+        assert_eq!(message.pop_front(), None);
+        assert!(message.is_empty());
+    }
+
+    #[test]
+    fn conversions_keep_every_byte() {
+        let expected: Message = [Frame::from("a"), Frame::from("bc")].into();
+        assert_eq!(Message::from(["a", "bc"]), expected);
+        assert_eq!(Message::from(vec![b"a".to_vec(), b"bc".to_vec()]), expected);
+        assert_eq!(Message::from(("a", vec![b'b', b'c'])), expected);
+        assert_eq!(["a", "bc"].into_iter().collect::<Message>(), expected);
+        let mut head = expected.clone();
+        let tail = head.split_off(1);
+        assert_eq!((head, tail), (Message::from("a"), Message::from("bc")));
+        assert_eq!(Message::from(String::from("x")).into_single(), Ok(Frame::from("x")));
+        assert_eq!(expected.clone().into_single(), Err(expected));
+    }
+
+    #[test]
+    fn long_bodies_are_cut_when_shown() {
+        let shown = format!("{:?}", Message::from(vec![b'x'; 100]));
+        assert!(shown.contains("100 B") && shown.contains("...") && shown.len() < 120, "{shown}");
+    }
+}

@@ -1,0 +1,247 @@
+//! What happens to a socket's connections, as typed events.
+
+use crate::endpoint::Endpoint;
+use crate::peer::Peer;
+use crate::sync::{Condvar, Mutex, lock};
+use crate::zmtp::ProtocolError;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+/// Events that wait for a [`Monitor`]; more push out the oldest.
+const CAPACITY: usize = 1024;
+
+/// Something that happened to a listener or a connection of a socket.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The socket is bound (`ZMQ_EVENT_LISTENING`).
+    Listening {
+        /// Where, wildcards filled in.
+        endpoint: Endpoint,
+    },
+    /// A listener was closed (`ZMQ_EVENT_CLOSED`).
+    ListenerClosed {
+        /// Where it listened.
+        endpoint: Endpoint,
+    },
+    /// A peer connected to us; its handshake follows (`ZMQ_EVENT_ACCEPTED`).
+    Accepted {
+        /// Our endpoint.
+        endpoint: Endpoint,
+        /// The peer's address.
+        peer: String,
+    },
+    /// Accepting failed and is tried again in a moment (`ZMQ_EVENT_ACCEPT_FAILED`).
+    AcceptFailed {
+        /// Our endpoint.
+        endpoint: Endpoint,
+        /// The system's answer.
+        error: String,
+    },
+    /// An attempt to connect failed; the next one follows (`ZMQ_EVENT_CONNECT_RETRIED`).
+    ConnectRetried {
+        /// The endpoint we connect to.
+        endpoint: Endpoint,
+        /// When the next attempt is made.
+        after: Duration,
+        /// Why this one failed.
+        error: String,
+    },
+    /// We are connected; the handshake follows (`ZMQ_EVENT_CONNECTED`).
+    Connected {
+        /// The endpoint we connected to.
+        endpoint: Endpoint,
+        /// The peer's address.
+        peer: String,
+    },
+    /// The peer was admitted; messages flow (`ZMQ_EVENT_HANDSHAKE_SUCCEEDED`).
+    HandshakeSucceeded {
+        /// Our endpoint, or the one we connected to.
+        endpoint: Endpoint,
+        /// Who it is.
+        peer: Peer,
+    },
+    /// The peer was not admitted (`ZMQ_EVENT_HANDSHAKE_FAILED_*`).
+    HandshakeFailed {
+        /// Our endpoint, or the one we connected to.
+        endpoint: Endpoint,
+        /// The peer's address.
+        peer: String,
+        /// Why.
+        reason: DisconnectReason,
+    },
+    /// A connection over which messages flowed is gone (`ZMQ_EVENT_DISCONNECTED`).
+    Disconnected {
+        /// Our endpoint, or the one we connected to.
+        endpoint: Endpoint,
+        /// Who it was.
+        peer: Peer,
+        /// Why.
+        reason: DisconnectReason,
+    },
+    /// No further attempt is made to connect: the peer does not fit, or reconnecting is switched off.
+    ConnectGivenUp {
+        /// The endpoint.
+        endpoint: Endpoint,
+        /// Why.
+        error: String,
+    },
+    /// So many events were lost because nobody took them.
+    Lagged(u64),
+}
+
+/// Why a connection ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum DisconnectReason {
+    /// The peer closed it.
+    PeerClosed,
+    /// We closed it: `disconnect`, `unbind`, or the socket was dropped.
+    Closed,
+    /// The peer broke the protocol, or fell silent.
+    Protocol(ProtocolError),
+    /// The system reported an error.
+    Io(String),
+    /// The socket takes no further peer (a PAIR that has its peer).
+    Refused,
+    /// Too many connections were in the middle of their handshake.
+    Crowded,
+}
+
+impl std::fmt::Display for DisconnectReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            DisconnectReason::PeerClosed => f.write_str("the peer closed the connection"),
+            DisconnectReason::Closed => f.write_str("closed on our side"),
+            DisconnectReason::Protocol(error) => error.fmt(f),
+            DisconnectReason::Io(error) => f.write_str(error),
+            DisconnectReason::Refused => f.write_str("the socket takes no further peer"),
+            DisconnectReason::Crowded => f.write_str("too many handshakes at once"),
+        }
+    }
+}
+
+/// Receives a socket's [`Event`]s. Bounded: when nobody takes them the oldest are lost, which shows as
+/// [`Event::Lagged`]. Dropping it stops the monitoring.
+#[derive(Debug)]
+pub struct Monitor {
+    queue: Arc<Queue>,
+}
+
+impl Monitor {
+    /// The next event, if one waits.
+    pub fn try_next(&mut self) -> Option<Event> {
+        lock(&self.queue.inside).next()
+    }
+
+    /// The next event; waits for it. `None` when the socket is gone and every event was taken.
+    pub fn next_timeout(&mut self, timeout: Option<Duration>) -> Option<Event> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut inside = lock(&self.queue.inside);
+        loop {
+            if let Some(event) = inside.next() {
+                return Some(event);
+            }
+            if inside.closed {
+                return None;
+            }
+            let left = match deadline {
+                Some(deadline) => deadline.saturating_duration_since(Instant::now()),
+                None => Duration::from_secs(3600),
+            };
+            if left.is_zero() {
+                return None;
+            }
+            inside = match self.queue.news.wait_timeout(inside, left) {
+                Ok((guard, _)) => guard,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+        }
+    }
+}
+
+/// Waits for each event; ends when the socket is gone.
+impl Iterator for Monitor {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
+        self.next_timeout(None)
+    }
+}
+
+struct Queue {
+    inside: Mutex<Inside>,
+    news: Condvar,
+}
+
+#[derive(Default)]
+struct Inside {
+    events: VecDeque<Event>,
+    lost: u64,
+    closed: bool,
+}
+
+impl Inside {
+    fn next(&mut self) -> Option<Event> {
+        match std::mem::take(&mut self.lost) {
+            0 => self.events.pop_front(),
+            lost => Some(Event::Lagged(lost)),
+        }
+    }
+}
+
+impl std::fmt::Debug for Queue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Queue")
+    }
+}
+
+/// Where a socket reports its events.
+#[derive(Default)]
+pub(crate) struct Hub {
+    /// Whether anybody listens; events are not even made otherwise.
+    active: AtomicBool,
+    queues: Mutex<Vec<Weak<Queue>>>,
+}
+
+impl Hub {
+    pub(crate) fn subscribe(&self) -> Monitor {
+        let queue = Arc::new(Queue { inside: Mutex::new(Inside::default()), news: Condvar::new() });
+        lock(&self.queues).push(Arc::downgrade(&queue));
+        self.active.store(true, Ordering::Release);
+        Monitor { queue }
+    }
+
+    pub(crate) fn emit(&self, event: impl FnOnce() -> Event) {
+        if !self.active.load(Ordering::Acquire) {
+            return;
+        }
+        let event = event();
+        let mut queues = lock(&self.queues);
+        queues.retain(|queue| queue.upgrade().map(|queue| queue.push(event.clone())).is_some());
+        self.active.store(!queues.is_empty(), Ordering::Release);
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        for queue in lock(&self.queues).iter().filter_map(Weak::upgrade) {
+            lock(&queue.inside).closed = true;
+            queue.news.notify_all();
+        }
+    }
+}
+
+impl Queue {
+    fn push(&self, event: Event) {
+        let mut inside = lock(&self.inside);
+        if inside.events.len() >= CAPACITY {
+            inside.events.pop_front();
+            inside.lost += 1;
+        }
+        inside.events.push_back(event);
+        self.news.notify_one();
+    }
+}

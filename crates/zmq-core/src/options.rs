@@ -1,0 +1,215 @@
+//! Socket options: a plain structure, fixed before the first bind or connect.
+
+use crate::error::{Error, Result};
+use bytes::Bytes;
+use std::time::Duration;
+
+/// The options of one socket. Set them on a builder before the first bind or connect; the few that act on a live
+/// socket have a setter on the socket.
+///
+/// Where libzmq has the option, its name stands beside the field. `None` means "no limit" for a size or a time.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// High-water mark of each outgoing pipe, in messages; 0 = unbounded. Default 1000 (`ZMQ_SNDHWM`).
+    pub send_hwm: usize,
+    /// High-water mark of each incoming pipe, in messages; 0 = unbounded. Default 1000 (`ZMQ_RCVHWM`).
+    pub recv_hwm: usize,
+    /// Keep only the last message of each pipe; the high-water marks are ignored. Default off (`ZMQ_CONFLATE`).
+    pub conflate: bool,
+    /// Largest message accepted from a peer, all frames together, in bytes; the connection that exceeds it is
+    /// closed. Default none (`ZMQ_MAXMSGSIZE`).
+    pub max_message_size: Option<u64>,
+    /// Most frames in one message accepted from a peer. Default 8192.
+    pub max_frames: usize,
+    /// How long a blocking send waits. Default no limit (`ZMQ_SNDTIMEO`).
+    pub send_timeout: Option<Duration>,
+    /// How long a blocking receive waits. Default no limit (`ZMQ_RCVTIMEO`).
+    pub recv_timeout: Option<Duration>,
+    /// How long messages that were sent may still go out after the socket was dropped; `None` = as long as it takes.
+    /// Default 1 s; libzmq: no limit (`ZMQ_LINGER`).
+    pub linger: Option<Duration>,
+    /// Route messages only to completed connections, not to endpoints still connecting. Default off
+    /// (`ZMQ_IMMEDIATE`).
+    pub immediate: bool,
+    /// What a ROUTER at the other end shall call this socket: 0 to 255 bytes, the first not zero. Default empty
+    /// (`ZMQ_ROUTING_ID`).
+    pub routing_id: Bytes,
+    /// The routing id a ROUTER gives to the peers it connects to from now on. Default empty
+    /// (`ZMQ_CONNECT_ROUTING_ID`).
+    pub connect_routing_id: Bytes,
+    /// A ROUTER refuses to send to a peer it does not know, instead of dropping the message. Default on; libzmq: off
+    /// (`ZMQ_ROUTER_MANDATORY`).
+    pub router_mandatory: bool,
+    /// A peer that claims a routing id in use takes it over. Default off (`ZMQ_ROUTER_HANDOVER`).
+    pub router_handover: bool,
+    /// Send one empty message on each new connection (`ZMQ_PROBE_ROUTER`). Default off.
+    pub probe_router: bool,
+    /// A REQ marks its requests with a number and takes only the matching reply. Default on; libzmq: off
+    /// (`ZMQ_REQ_CORRELATE`).
+    pub req_correlate: bool,
+    /// A REQ may send again before the reply has come. Default on; libzmq: off (`ZMQ_REQ_RELAXED`).
+    pub req_relaxed: bool,
+    /// Topics a SUB subscribes to before it connects.
+    pub subscriptions: Vec<Bytes>,
+    /// Deliver what does *not* match a subscription; set it at both ends. Default off (`ZMQ_INVERT_MATCHING`).
+    pub invert_matching: bool,
+    /// Which subscriptions an XPUB shows. Default [`XPubVerbosity::Changes`] (`ZMQ_XPUB_VERBOSE`,
+    /// `ZMQ_XPUB_VERBOSER`).
+    pub xpub_verbosity: XPubVerbosity,
+    /// A publisher waits for a subscriber that is full instead of dropping. Default off (`ZMQ_XPUB_NODROP`).
+    pub xpub_nodrop: bool,
+    /// First reconnect delay. `None` = do not reconnect. Default 100 ms (`ZMQ_RECONNECT_IVL`).
+    pub reconnect_interval: Option<Duration>,
+    /// The delay doubles on each failure up to this. Default none: the delay stays (`ZMQ_RECONNECT_IVL_MAX`).
+    pub reconnect_interval_max: Option<Duration>,
+    /// How long one attempt to connect may take. Default: the system's (`ZMQ_CONNECT_TIMEOUT`).
+    pub connect_timeout: Option<Duration>,
+    /// How long a handshake may take, from accept or connect. Default 30 s (`ZMQ_HANDSHAKE_IVL`).
+    pub handshake_timeout: Option<Duration>,
+    /// Send a PING after this long without traffic. Default none (`ZMQ_HEARTBEAT_IVL`).
+    pub heartbeat_interval: Option<Duration>,
+    /// What the peer is told to wait for our next sign of life. Default none (`ZMQ_HEARTBEAT_TTL`).
+    pub heartbeat_ttl: Option<Duration>,
+    /// How long to wait for an answer to a PING. Default: the interval (`ZMQ_HEARTBEAT_TIMEOUT`).
+    pub heartbeat_timeout: Option<Duration>,
+    /// Connections in the middle of their handshake that one listener keeps; the oldest goes first. Default 1024.
+    pub max_pending_handshakes: usize,
+    /// What the kernel is asked for, for transports over kernel streams.
+    pub stream: StreamOptions,
+}
+
+/// What a transport over kernel streams asks the kernel for. Each transport uses what it understands.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StreamOptions {
+    /// Kernel send buffer in bytes. Default: the system's (`ZMQ_SNDBUF`).
+    pub send_buffer: Option<usize>,
+    /// Kernel receive buffer in bytes. Default: the system's (`ZMQ_RCVBUF`).
+    pub recv_buffer: Option<usize>,
+    /// Connections waiting to be accepted. Default 100 (`ZMQ_BACKLOG`).
+    pub backlog: u32,
+    /// Allow IPv6. Default off (`ZMQ_IPV6`).
+    pub ipv6: bool,
+    /// TCP keep-alive on or off. Default: the system's (`ZMQ_TCP_KEEPALIVE`).
+    pub keepalive: Option<bool>,
+    /// Probes before the connection is dropped (`ZMQ_TCP_KEEPALIVE_CNT`).
+    pub keepalive_count: Option<u32>,
+    /// Idle time before the first probe (`ZMQ_TCP_KEEPALIVE_IDLE`).
+    pub keepalive_idle: Option<Duration>,
+    /// Time between probes (`ZMQ_TCP_KEEPALIVE_INTVL`).
+    pub keepalive_interval: Option<Duration>,
+    /// How long sent data may stay unacknowledged before the connection is dropped (`ZMQ_TCP_MAXRT`).
+    pub max_retransmit: Option<Duration>,
+    /// IP type of service. Default 0 (`ZMQ_TOS`).
+    pub type_of_service: u8,
+    /// Bind to this network device (`ZMQ_BINDTODEVICE`).
+    pub device: Option<String>,
+}
+
+/// Which subscription messages an XPUB shows to the application.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum XPubVerbosity {
+    /// The first subscription to a topic and the last cancellation.
+    #[default]
+    Changes,
+    /// Every subscription, and the last cancellation (`ZMQ_XPUB_VERBOSE`).
+    Subscriptions,
+    /// Every subscription and every cancellation (`ZMQ_XPUB_VERBOSER`).
+    All,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            send_hwm: 1000,
+            recv_hwm: 1000,
+            conflate: false,
+            max_message_size: None,
+            max_frames: 8192,
+            send_timeout: None,
+            recv_timeout: None,
+            linger: Some(Duration::from_secs(1)),
+            immediate: false,
+            routing_id: Bytes::new(),
+            connect_routing_id: Bytes::new(),
+            router_mandatory: true,
+            router_handover: false,
+            probe_router: false,
+            req_correlate: true,
+            req_relaxed: true,
+            subscriptions: Vec::new(),
+            invert_matching: false,
+            xpub_verbosity: XPubVerbosity::Changes,
+            xpub_nodrop: false,
+            reconnect_interval: Some(Duration::from_millis(100)),
+            reconnect_interval_max: None,
+            connect_timeout: None,
+            handshake_timeout: Some(Duration::from_secs(30)),
+            heartbeat_interval: None,
+            heartbeat_ttl: None,
+            heartbeat_timeout: None,
+            max_pending_handshakes: 1024,
+            stream: StreamOptions::default(),
+        }
+    }
+}
+
+impl Default for StreamOptions {
+    fn default() -> Self {
+        StreamOptions {
+            send_buffer: None,
+            recv_buffer: None,
+            backlog: 100,
+            ipv6: false,
+            keepalive: None,
+            keepalive_count: None,
+            keepalive_idle: None,
+            keepalive_interval: None,
+            max_retransmit: None,
+            type_of_service: 0,
+            device: None,
+        }
+    }
+}
+
+impl Options {
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] for the first value that is out of its range.
+    pub fn validate(&self) -> Result<()> {
+        let refuse = |option, reason: &str| Err(Error::InvalidOption { option, reason: reason.to_owned() });
+        for (option, id) in [("routing_id", &self.routing_id), ("connect_routing_id", &self.connect_routing_id)] {
+            if id.len() > 255 {
+                return refuse(option, "it may have at most 255 bytes");
+            }
+            if id.first() == Some(&0) {
+                return refuse(option, "the first byte may not be zero; such ids are generated by ROUTER sockets");
+            }
+        }
+        // The wire carries the TTL in tenths of a second in 16 bits (RFC 37).
+        if self.heartbeat_ttl.is_some_and(|ttl| ttl > Duration::from_millis(6_553_500)) {
+            return refuse("heartbeat_ttl", "it may be at most 6553.5 s");
+        }
+        for (option, time) in [
+            ("reconnect_interval", self.reconnect_interval),
+            ("reconnect_interval_max", self.reconnect_interval_max),
+            ("connect_timeout", self.connect_timeout),
+            ("handshake_timeout", self.handshake_timeout),
+            ("heartbeat_interval", self.heartbeat_interval),
+            ("heartbeat_timeout", self.heartbeat_timeout),
+        ] {
+            if time.is_some_and(|time| time.is_zero()) {
+                return refuse(option, "zero is not a time to wait; use None to switch it off");
+            }
+        }
+        if self.max_frames == 0 {
+            return refuse("max_frames", "a message has at least one frame");
+        }
+        if self.max_pending_handshakes == 0 {
+            return refuse("max_pending_handshakes", "at least one is needed to accept anybody");
+        }
+        Ok(())
+    }
+}

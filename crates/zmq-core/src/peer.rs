@@ -1,0 +1,51 @@
+//! What is known of the socket at the other end of a pipe.
+
+use crate::socket_type::SocketType;
+use bytes::Bytes;
+use std::fmt;
+use std::sync::Arc;
+
+/// The peer of a connection, as its handshake and its transport describe it.
+#[derive(Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Peer {
+    /// Its socket type; `None` if it did not say (some ZMTP 2.0 peers).
+    pub socket_type: Option<SocketType>,
+    /// The routing id it asked for; empty if it did not.
+    pub routing_id: Bytes,
+    /// Its address as the transport writes it; empty if the transport has none.
+    pub address: String,
+    /// The process at the other end, where the transport can tell (ipc).
+    pub credentials: Option<Credentials>,
+    /// The properties of its READY command, in order.
+    pub properties: Arc<[(String, Bytes)]>,
+}
+
+/// The process at the other end of a local connection, as the kernel vouches for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Credentials {
+    /// Process id, if the system tells.
+    pub pid: Option<i32>,
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+}
+
+impl Peer {
+    /// The value of a property of its READY command; names do not depend on case (RFC 37).
+    pub fn property(&self, name: &str) -> Option<&Bytes> {
+        self.properties.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer")
+            .field("socket_type", &self.socket_type)
+            .field("routing_id", &format_args!("b\"{}\"", self.routing_id.escape_ascii()))
+            .field("address", &self.address)
+            .field("credentials", &self.credentials)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,368 @@
+//! A stream and the protocol engine over it: pumps bytes into messages and messages into bytes.
+
+use super::{AsSource, Env, Pump};
+use crate::buffers::{self, WRITE_SIZE};
+use crate::link::{Inlet, Outlet};
+use crate::monitor::DisconnectReason;
+use crate::peer::Peer;
+use crate::transport::Stream;
+use crate::zmtp::{Engine, Event, ProtocolError};
+use mio::Interest;
+use std::io::{self, IoSlice};
+use std::time::Instant;
+
+/// Bytes read, and batches written, in one turn of one connection, so that the others have theirs.
+const READ_BUDGET: usize = 512 * 1024;
+const WRITE_BUDGET: usize = 16;
+/// Slices given to one vectored write.
+const SLICES: usize = 64;
+
+pub(super) struct Connection {
+    stream: Box<dyn Stream>,
+    engine: Engine,
+    token: usize,
+    /// Readiness is edge-triggered: it holds until the system says `WouldBlock`.
+    readable: bool,
+    writable: bool,
+    /// The peer closed its side, or an error waits: a short read then proves nothing.
+    hung_up: bool,
+    /// Whether the poll reports writability. Off most of the time: some systems report it with every read of the peer.
+    awaits_writable: bool,
+    /// Bytes that were read and wait for room in the pipe.
+    backlog: Backlog,
+    /// Messages encoded into the engine's output and not yet written as a whole.
+    in_output: u64,
+}
+
+/// What pumping in has come to.
+pub(super) enum Input {
+    /// Nothing is there now.
+    Drained,
+    /// More is there; others first.
+    More,
+    /// The pipe is full; its reader says when there is room.
+    Stalled,
+    /// The handshake is complete.
+    Ready(Box<Peer>),
+}
+
+/// What pumping out has come to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Output {
+    /// Everything is written.
+    Drained,
+    /// The system takes no more now; the poll says when it does.
+    Blocked,
+    /// More is there; others first.
+    More,
+}
+
+/// Why a connection cannot go on.
+pub(super) enum Fault {
+    PeerClosed,
+    Io(io::Error),
+    Protocol(ProtocolError),
+}
+
+impl From<Fault> for DisconnectReason {
+    fn from(fault: Fault) -> DisconnectReason {
+        match fault {
+            Fault::PeerClosed => DisconnectReason::PeerClosed,
+            Fault::Io(error) => DisconnectReason::Io(error.to_string()),
+            Fault::Protocol(error) => DisconnectReason::Protocol(error),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Backlog {
+    /// Empty, or a buffer of the thread that read it.
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Connection {
+    /// Over a stream that is established and registered.
+    pub(super) fn new(stream: Box<dyn Stream>, token: usize, awaits_writable: bool, env: &Env) -> Connection {
+        Connection {
+            stream,
+            engine: Engine::new(env.config.clone(), env.now),
+            token,
+            readable: true,
+            writable: true,
+            hung_up: false,
+            awaits_writable,
+            backlog: Backlog::default(),
+            in_output: 0,
+        }
+    }
+
+    /// Has the poll report readiness of a stream that was accepted.
+    pub(super) fn register(&mut self, token: usize, env: &Env) -> io::Result<()> {
+        env.register(&mut self.stream, token, Interest::READABLE)
+    }
+
+    pub(super) fn set_ready(&mut self, readable: bool, writable: bool, hung_up: bool) {
+        self.readable |= readable;
+        self.writable |= writable;
+        self.hung_up |= hung_up;
+    }
+
+    /// Reads and decodes into `outlet`; before the handshake is complete there is none.
+    pub(super) fn pump_in(&mut self, mut outlet: Option<&mut Outlet>, env: &Env) -> Result<Input, Fault> {
+        let mut budget = READ_BUDGET;
+        loop {
+            if let Some(input) = self.decode(outlet.as_deref_mut(), env)? {
+                return Ok(input);
+            }
+            if !self.readable {
+                return Ok(Input::Drained);
+            }
+            if budget == 0 {
+                return Ok(Input::More);
+            }
+            match self.read(env)? {
+                0 => return Ok(Input::Drained),
+                count => budget = budget.saturating_sub(count),
+            }
+        }
+    }
+
+    /// Reads once, into the body that is arriving or into the backlog, which is empty. 0 = nothing is there.
+    fn read(&mut self, env: &Env) -> Result<usize, Fault> {
+        let (result, room) = match self.engine.body_to_fill() {
+            Some(body) => {
+                let result = self.stream.read(body);
+                let room = body.len();
+                if let Ok(count) = result {
+                    self.engine.body_filled(count, env.now);
+                }
+                (result, room)
+            }
+            None => {
+                let mut buffer = buffers::take_read();
+                let result = self.stream.read(&mut buffer);
+                let (room, end) = (buffer.len(), *result.as_ref().unwrap_or(&0));
+                self.backlog = Backlog { buffer, start: 0, end };
+                (result, room)
+            }
+        };
+        match result {
+            Ok(0) => Err(Fault::PeerClosed),
+            Ok(count) => {
+                if count < room && self.stream.short_read_means_drained() && !self.hung_up {
+                    self.readable = false;
+                }
+                env.shared.counters.io.bytes_received.add_shared(count as u64);
+                Ok(count)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.readable = false;
+                self.backlog.give_back();
+                Ok(0)
+            }
+            Err(error) => Err(Fault::Io(error)),
+        }
+    }
+
+    /// Decodes the backlog. `None`: it is used up.
+    fn decode(&mut self, outlet: Option<&mut Outlet>, env: &Env) -> Result<Option<Input>, Fault> {
+        let Backlog { buffer, start, end } = std::mem::take(&mut self.backlog);
+        let mut input = buffer.get(start..end).unwrap_or(&[]);
+        let result = decode_into(&mut self.engine, &mut input, outlet, env);
+        self.backlog = Backlog { start: end - input.len(), end, buffer };
+        if self.backlog.start == self.backlog.end {
+            self.backlog.give_back();
+        }
+        result
+    }
+
+    /// Encodes what `inlet` brings, and writes it.
+    pub(super) fn pump_out(&mut self, mut inlet: Option<&mut Inlet>, env: &Env) -> Result<Output, Fault> {
+        for _ in 0..WRITE_BUDGET {
+            if let Some(inlet) = inlet.as_deref_mut() {
+                self.encode(inlet);
+            }
+            if self.engine.output_len() == 0 {
+                self.finish_output(env)?;
+                return Ok(Output::Drained);
+            }
+            if !self.writable || !self.write(env)? {
+                self.await_writable(true, env)?;
+                return Ok(Output::Blocked);
+            }
+        }
+        Ok(Output::More)
+    }
+
+    fn encode(&mut self, inlet: &mut Inlet) {
+        if !self.engine.is_ready() || self.engine.output_len() >= WRITE_SIZE {
+            return;
+        }
+        let Some(mut message) = inlet.read() else { return };
+        if self.engine.output_len() == 0 {
+            self.engine.lend_buffer(buffers::take_write());
+        }
+        loop {
+            self.engine.push(&message);
+            self.in_output += 1;
+            if self.engine.output_len() >= WRITE_SIZE {
+                return;
+            }
+            match inlet.read() {
+                Some(next) => message = next,
+                None => return,
+            }
+        }
+    }
+
+    /// Encodes messages that did not come through the pipe: subscriptions of a fresh connection, a probe.
+    pub(super) fn push(&mut self, message: &crate::Message) {
+        self.engine.push(message);
+    }
+
+    /// Writes once. `false`: the system takes nothing now.
+    fn write(&mut self, env: &Env) -> Result<bool, Fault> {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let count = self.engine.output(&mut slices);
+        match self.stream.write_vectored(&slices[..count]) {
+            Ok(0) => Err(Fault::Io(io::ErrorKind::WriteZero.into())),
+            Ok(written) => {
+                self.engine.advance_output(written);
+                env.shared.counters.io.bytes_sent.add_shared(written as u64);
+                if self.engine.output_len() == 0 {
+                    env.shared.counters.io.delivered.add_shared(std::mem::take(&mut self.in_output));
+                }
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.writable = false;
+                Ok(false)
+            }
+            Err(error) => Err(Fault::Io(error)),
+        }
+    }
+
+    fn finish_output(&mut self, env: &Env) -> Result<(), Fault> {
+        if let Some(buffer) = self.engine.reclaim_buffer() {
+            buffers::give_write(buffer);
+        }
+        self.await_writable(false, env)
+    }
+
+    fn await_writable(&mut self, wanted: bool, env: &Env) -> Result<(), Fault> {
+        if wanted == self.awaits_writable {
+            return Ok(());
+        }
+        self.awaits_writable = wanted;
+        let interest = if wanted { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+        env.reregister(&mut self.stream, self.token, interest).map_err(Fault::Io)
+    }
+
+    /// Tries once to write what is left: the reason why the connection is closed, for the peer.
+    pub(super) fn write_farewell(&mut self, env: &Env) {
+        if self.engine.output_len() > 0 && self.writable {
+            let _ = self.write(env);
+        }
+    }
+
+    /// Tells the peer that nothing follows. `true`: everything it sent was read and it has closed too.
+    pub(super) fn shutdown(&mut self) {
+        let _ = self.stream.shutdown_write();
+    }
+
+    /// Reads and throws away, after [`shutdown`](Connection::shutdown). `true`: the peer has closed too.
+    pub(super) fn discard_input(&mut self) -> bool {
+        let mut buffer = buffers::take_read();
+        let ended = loop {
+            match self.stream.read(&mut buffer) {
+                Ok(0) => break true,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break false,
+                Err(_) => break true,
+            }
+        };
+        buffers::give_read(buffer);
+        ended
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> Result<(), Fault> {
+        self.engine.handle_timeout(now).map_err(Fault::Protocol)
+    }
+
+    pub(super) fn close(mut self, env: &Env) {
+        self.backlog.give_back();
+        let _ = self.stream.deregister_with(&env.registry);
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.engine.poll_timeout()
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.engine.is_ready()
+    }
+
+    /// Messages that are encoded and not written.
+    pub(super) fn in_output(&self) -> u64 {
+        self.in_output
+    }
+
+    pub(super) fn stream(&self) -> &dyn Stream {
+        &*self.stream
+    }
+}
+
+impl Backlog {
+    fn give_back(&mut self) {
+        if !self.buffer.is_empty() {
+            buffers::give_read(std::mem::take(&mut self.buffer));
+        }
+        (self.start, self.end) = (0, 0);
+    }
+}
+
+/// Decodes `input` into the pipe. `None`: it is used up.
+fn decode_into(
+    engine: &mut Engine,
+    input: &mut &[u8],
+    outlet: Option<&mut Outlet>,
+    env: &Env,
+) -> Result<Option<Input>, Fault> {
+    let Some(outlet) = outlet else {
+        return match engine.next_event(input, env.now).map_err(Fault::Protocol)? {
+            Some(Event::Ready(peer)) => Ok(Some(Input::Ready(peer))),
+            // The engine lets no message through before the handshake is complete.
+            Some(_) | None => Ok(None),
+        };
+    };
+    let result = loop {
+        if !outlet.can_send() && !outlet.is_closed() {
+            outlet.flush();
+            if outlet.wait_for_room() {
+                break Ok(Some(Input::Stalled));
+            }
+        }
+        match engine.next_event(input, env.now) {
+            Ok(Some(Event::Message(message))) => {
+                if outlet.enqueue(message).is_err() {
+                    // The socket no longer receives (it is gone, or lets this connection go): nobody will miss it.
+                    env.shared.counters.io.unread.add_shared(1);
+                }
+            }
+            Ok(Some(Event::Ready(peer))) => break Ok(Some(Input::Ready(peer))),
+            Ok(None) => break Ok(None),
+            Err(error) => break Err(Fault::Protocol(error)),
+        }
+    };
+    outlet.flush();
+    result
+}
+
+impl Pump {
+    /// Whether a connection whose pipe is empty goes to sleep.
+    pub(super) fn sleeps(self) -> bool {
+        self == Pump::Drain
+    }
+}

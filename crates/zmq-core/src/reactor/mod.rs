@@ -1,0 +1,421 @@
+//! The reactor of one socket: its listeners, its connections and its timers, as an object that is turned.
+//!
+//! It neither sleeps nor knows which thread turns it. Every method is one event: the poll reports readiness, a timer
+//! has passed, somebody posted something; each looks up the link concerned, lets it act, and settles the
+//! consequences.
+
+mod connection;
+mod listening;
+mod session;
+
+use crate::driver::{Driver, Posted};
+use crate::endpoint::Endpoint;
+use crate::monitor::Event;
+use crate::options::Options;
+use crate::shared::SocketShared;
+use crate::transport::{Listener, Transport};
+use crate::zmtp;
+use bytes::Bytes;
+use listening::Listening;
+use mio::{Interest, Registry, Token};
+use session::{Outcome, Session};
+use slab::Slab;
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+/// What whoever turned the reactor must know.
+#[derive(Debug, Default)]
+pub(crate) struct Next {
+    /// When the next timer passes.
+    pub(crate) deadline: Option<Instant>,
+    /// There is more to do at once; the turn ended so that others have theirs.
+    pub(crate) again: bool,
+    /// The socket is gone, and everything it left is done.
+    pub(crate) finished: bool,
+}
+
+/// How thoroughly output is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pump {
+    /// Until the pipes are empty; the connections then sleep, and say so to the next sender.
+    Drain,
+    /// What is there; the connections stay awake. Only while a sweep is due, which puts them to sleep in the end.
+    Batch,
+}
+
+/// An endpoint to connect to.
+pub(crate) struct Target {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) transport: Arc<dyn Transport>,
+    /// What a ROUTER calls this peer, whatever it says; may be empty.
+    pub(crate) routing_id: Bytes,
+}
+
+pub(crate) struct Reactor {
+    links: Slab<Entry>,
+    timers: BTreeSet<(Instant, usize)>,
+    timers_changed: bool,
+    /// Links to look at again in the next turn, without an event.
+    again: Vec<usize>,
+    /// Connections that are awake: their pipe may have something to send, and the sender will not say so.
+    active: Vec<usize>,
+    env: Env,
+}
+
+struct Entry {
+    link: Link,
+    /// The time under which the link stands in `timers`.
+    armed: Option<Instant>,
+}
+
+enum Link {
+    Listening(Listening),
+    Session(Box<Session>),
+}
+
+/// What every link needs.
+pub(crate) struct Env {
+    registry: Registry,
+    driver: Weak<Driver>,
+    shared: Arc<SocketShared>,
+    config: Arc<zmtp::Config>,
+    /// The time at the beginning of the turn.
+    now: Instant,
+    random: Random,
+    /// Set when the socket is gone: until when what it left may still go out.
+    closing: Option<Closing>,
+    /// Tells the context when the reactor is gone.
+    _alive: crate::context::Alive,
+}
+
+#[derive(Clone, Copy)]
+struct Closing {
+    until: Option<Instant>,
+}
+
+impl Env {
+    fn options(&self) -> &Options {
+        &self.shared.options
+    }
+
+    fn emit(&self, event: impl FnOnce() -> Event) {
+        self.shared.monitor.emit(event);
+    }
+
+    fn register(&self, source: &mut dyn AsSource, token: usize, interest: Interest) -> io::Result<()> {
+        source.register_with(&self.registry, Token(token), interest)
+    }
+
+    fn reregister(&self, source: &mut dyn AsSource, token: usize, interest: Interest) -> io::Result<()> {
+        source.reregister_with(&self.registry, Token(token), interest)
+    }
+}
+
+/// Unsized sources (`dyn Stream`, `dyn Listener`) as mio takes them.
+trait AsSource {
+    fn register_with(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()>;
+    fn reregister_with(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()>;
+    fn deregister_with(&mut self, registry: &Registry) -> io::Result<()>;
+}
+
+impl<S: mio::event::Source + ?Sized> AsSource for Box<S> {
+    fn register_with(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+        (**self).register(registry, token, interest)
+    }
+
+    fn reregister_with(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+        (**self).reregister(registry, token, interest)
+    }
+
+    fn deregister_with(&mut self, registry: &Registry) -> io::Result<()> {
+        (**self).deregister(registry)
+    }
+}
+
+impl Reactor {
+    pub(crate) fn new(registry: Registry, driver: Weak<Driver>, shared: Arc<SocketShared>) -> Reactor {
+        let config = Arc::new(zmtp::Config::new(shared.socket_type, &shared.options));
+        let alive = shared.context.alive(shared.socket_type, driver.clone());
+        let now = Instant::now();
+        let env =
+            Env { registry, driver, shared, config, now, random: Random::new(), closing: None, _alive: alive };
+        Reactor {
+            links: Slab::new(),
+            timers: BTreeSet::new(),
+            timers_changed: false,
+            again: Vec::new(),
+            active: Vec::new(),
+            env,
+        }
+    }
+}
+
+/// Commands of the application, between turns.
+impl Reactor {
+    /// Accepts connections from now on.
+    pub(crate) fn listen(&mut self, endpoint: Endpoint, listener: Box<dyn Listener>) -> io::Result<()> {
+        self.begin_turn();
+        let entry = self.links.vacant_entry();
+        let token = entry.key();
+        let listening = Listening::new(endpoint, listener, token, &self.env)?;
+        entry.insert(Entry { link: Link::Listening(listening), armed: None });
+        Ok(())
+    }
+
+    /// Connects, and connects again whenever the connection is lost.
+    pub(crate) fn connect(&mut self, target: Target) {
+        self.begin_turn();
+        let entry = self.links.vacant_entry();
+        let token = entry.key();
+        let session = Box::new(Session::connecting(target, token, &mut self.env));
+        entry.insert(Entry { link: Link::Session(session), armed: None });
+        self.with_session(token, |session, env| session.start(env));
+    }
+
+    /// Stops listening there; connections that were accepted stay. `false`: nothing listens there.
+    pub(crate) fn unbind(&mut self, endpoint: &Endpoint) -> bool {
+        let found = self.find(|link| matches!(link, Link::Listening(l) if l.endpoint() == endpoint));
+        found.map(|token| self.remove(token)).is_some()
+    }
+
+    /// Ends the connection to this endpoint once what was sent is out. `false`: there is none.
+    pub(crate) fn disconnect(&mut self, endpoint: &Endpoint) -> bool {
+        self.begin_turn();
+        let found = self.find(|link| matches!(link, Link::Session(s) if s.connects_to(endpoint)));
+        let Some(token) = found else { return false };
+        self.with_session(token, |session, env| session.leave(env));
+        true
+    }
+
+    pub(crate) fn is_connecting_to(&self, endpoint: &Endpoint) -> bool {
+        self.links.iter().any(|(_, entry)| matches!(&entry.link, Link::Session(s) if s.connects_to(endpoint)))
+    }
+
+    /// The socket is gone: closes the listeners, and each connection as soon as what was sent is out, or at `until`.
+    pub(crate) fn close(&mut self, linger: Option<Duration>) {
+        self.begin_turn();
+        self.env.closing = Some(Closing { until: linger.and_then(|linger| self.env.now.checked_add(linger)) });
+        let tokens: Vec<usize> = self.links.iter().map(|(token, _)| token).collect();
+        for token in tokens {
+            match &self.links[token].link {
+                Link::Listening(_) => self.remove(token),
+                Link::Session(_) => self.with_session(token, |session, env| session.leave(env)),
+            }
+        }
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.env.closing.is_some()
+    }
+
+    /// Copies that wait for their peers, here and in the pipes.
+    pub(crate) fn queued(&mut self) -> u64 {
+        let sessions = self.links.iter_mut().filter_map(|(_, entry)| match &mut entry.link {
+            Link::Session(session) => Some(session.queued()),
+            Link::Listening(_) => None,
+        });
+        sessions.sum()
+    }
+
+    fn find(&self, wanted: impl Fn(&Link) -> bool) -> Option<usize> {
+        self.links.iter().find(|(_, entry)| wanted(&entry.link)).map(|(token, _)| token)
+    }
+}
+
+/// One turn: `begin_turn`, any number of `handle_event`, `finish_turn`.
+impl Reactor {
+    pub(crate) fn begin_turn(&mut self) {
+        self.env.now = Instant::now();
+    }
+
+    /// The poll reports that a link is ready; `closed` = and that the peer has closed, or an error waits.
+    pub(crate) fn handle_event(&mut self, token: usize, readable: bool, writable: bool, closed: bool) {
+        match self.links.get_mut(token).map(|entry| &mut entry.link) {
+            Some(Link::Listening(_)) => self.accept(token),
+            Some(Link::Session(_)) => {
+                self.with_session(token, |session, env| session.handle_ready(readable, writable, closed, env));
+            }
+            // The link went away earlier in this turn.
+            None => {}
+        }
+    }
+
+    pub(crate) fn finish_turn(&mut self, posted: Posted) -> Next {
+        for token in std::mem::take(&mut self.again) {
+            self.look_again(token);
+        }
+        self.handle_timers();
+        self.pump(posted, Pump::Drain);
+        self.timers_changed = false;
+        Next {
+            deadline: self.timers.first().map(|(at, _)| *at),
+            again: !self.again.is_empty() || !self.active.is_empty(),
+            finished: self.env.closing.is_some() && self.links.is_empty(),
+        }
+    }
+
+    /// Writes what waits in the pipes, and does what was posted. `true`: a connection has more than one turn's worth.
+    pub(crate) fn pump(&mut self, posted: Posted, pump: Pump) -> bool {
+        self.active.extend(posted.outputs);
+        for (token, addresses) in posted.resolved {
+            self.with_session(token, |session, env| session.handle_resolved(addresses, env));
+        }
+        for token in posted.inputs {
+            self.with_session(token, |session, env| session.handle_room(env));
+        }
+        for token in std::mem::take(&mut self.active) {
+            if self.pump_output(token, pump) {
+                self.active.push(token);
+            }
+        }
+        !self.active.is_empty()
+    }
+
+    /// Whether a timer was set since the last turn, so that whoever waits on the poll waits too long.
+    pub(crate) fn take_timers_changed(&mut self) -> bool {
+        std::mem::take(&mut self.timers_changed)
+    }
+
+    fn pump_output(&mut self, token: usize, pump: Pump) -> bool {
+        let mut awake = false;
+        self.with_session(token, |session, env| {
+            let (outcome, still_awake) = session.pump_output(pump, env);
+            awake = still_awake;
+            outcome
+        });
+        awake && self.links.contains(token)
+    }
+
+    fn look_again(&mut self, token: usize) {
+        match self.links.get(token).map(|entry| &entry.link) {
+            Some(Link::Listening(_)) => self.accept(token),
+            Some(Link::Session(_)) => self.with_session(token, |session, env| session.look_again(env)),
+            None => {}
+        }
+    }
+
+    fn handle_timers(&mut self) {
+        while let Some(&(at, token)) = self.timers.first() {
+            if at > self.env.now {
+                return;
+            }
+            self.timers.pop_first();
+            match self.links.get_mut(token) {
+                Some(Entry { link: Link::Listening(_), armed }) => {
+                    *armed = None;
+                    self.accept(token);
+                }
+                Some(Entry { link: Link::Session(_), armed }) => {
+                    *armed = None;
+                    self.with_session(token, |session, env| session.handle_timeout(env));
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Takes in who knocks at a listener.
+    fn accept(&mut self, token: usize) {
+        let Some(Entry { link: Link::Listening(listening), .. }) = self.links.get_mut(token) else { return };
+        let accepted = listening.accept(&self.env);
+        let endpoint = listening.endpoint().clone();
+        if accepted.again {
+            self.again.push(token);
+        }
+        for stream in accepted.streams {
+            let entry = self.links.vacant_entry();
+            let newcomer = entry.key();
+            let session = Session::accepted(endpoint.clone(), stream, newcomer, &mut self.env);
+            entry.insert(Entry { link: Link::Session(Box::new(session)), armed: None });
+            self.with_session(newcomer, |session, env| session.start(env));
+            self.limit_handshakes(token, newcomer);
+        }
+        self.arm(token);
+    }
+
+    /// Counts a newcomer, and turns the oldest away if too many are in the middle of their handshake.
+    fn limit_handshakes(&mut self, listener: usize, newcomer: usize) {
+        let limit = self.env.options().max_pending_handshakes;
+        let Some(Entry { link: Link::Listening(listening), .. }) = self.links.get_mut(listener) else { return };
+        let mut waiting = listening.take_waiting();
+        waiting.push_back(newcomer);
+        if waiting.len() > limit {
+            waiting.retain(|token| {
+                matches!(self.links.get(*token), Some(Entry { link: Link::Session(s), .. }) if s.is_in_handshake())
+            });
+        }
+        if waiting.len() > limit {
+            if let Some(oldest) = waiting.pop_front() {
+                self.with_session(oldest, |session, env| session.turn_away(env));
+            }
+        }
+        if let Some(Entry { link: Link::Listening(listening), .. }) = self.links.get_mut(listener) {
+            listening.put_waiting(waiting);
+        }
+    }
+
+    /// Lets a session act, and settles what follows.
+    fn with_session(&mut self, token: usize, act: impl FnOnce(&mut Session, &mut Env) -> Outcome) {
+        let Some(Entry { link: Link::Session(session), .. }) = self.links.get_mut(token) else { return };
+        match act(session, &mut self.env) {
+            Outcome::Settled => self.arm(token),
+            Outcome::Again => {
+                self.again.push(token);
+                self.arm(token);
+            }
+            Outcome::Gone => self.remove(token),
+        }
+    }
+
+    /// Puts the link's deadline into the timers.
+    fn arm(&mut self, token: usize) {
+        let Some(entry) = self.links.get_mut(token) else { return };
+        let deadline = match &entry.link {
+            Link::Listening(listening) => listening.deadline(),
+            Link::Session(session) => session.deadline(&self.env),
+        };
+        if deadline == entry.armed {
+            return;
+        }
+        if let Some(old) = entry.armed.take() {
+            self.timers.remove(&(old, token));
+        }
+        if let Some(deadline) = deadline {
+            entry.armed = Some(deadline);
+            self.timers.insert((deadline, token));
+            self.timers_changed = true;
+        }
+    }
+
+    fn remove(&mut self, token: usize) {
+        let Some(entry) = self.links.try_remove(token) else { return };
+        if let Some(armed) = entry.armed {
+            self.timers.remove(&(armed, token));
+        }
+        match entry.link {
+            Link::Listening(listening) => listening.close(&self.env),
+            Link::Session(session) => session.close(&self.env),
+        }
+    }
+}
+
+/// A little randomness, so that those who lost their server at the same time do not come back at the same time.
+struct Random(u64);
+
+impl Random {
+    fn new() -> Random {
+        use std::hash::{BuildHasher, Hasher, RandomState};
+        Random(RandomState::new().build_hasher().finish() | 1)
+    }
+
+    /// A time below `limit` (xorshift64).
+    fn below(&mut self, limit: Duration) -> Duration {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        let nanos = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+        Duration::from_nanos(self.0.checked_rem(nanos).unwrap_or(0))
+    }
+}

@@ -1,0 +1,95 @@
+//! What a socket's own thread, its connections and its peers in this process share.
+
+use crate::context::ContextShared;
+use crate::link::PipeKey;
+use crate::mailbox::{Mailbox, PipeId};
+use crate::monitor::Hub;
+use crate::options::Options;
+use crate::socket_type::SocketType;
+use crate::stats::Counters;
+use crate::subscriptions::Subscriptions;
+use crate::sync::{Mutex, lock};
+use crate::waiter::Waiter;
+use slab::Slab;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::Arc;
+
+pub(crate) struct SocketShared {
+    pub(crate) socket_type: SocketType,
+    pub(crate) options: Options,
+    pub(crate) context: Arc<ContextShared>,
+    /// News for the receiving side.
+    pub(crate) incoming: Mailbox,
+    /// News for the sending side.
+    pub(crate) outgoing: Mailbox,
+    pub(crate) counters: Counters,
+    pub(crate) monitor: Hub,
+    /// What a SUB or XSUB is subscribed to. Held while a change is written to the pipes, and while a fresh
+    /// connection sends what is held, so that each publisher gets each change exactly once.
+    pub(crate) subscriptions: Mutex<Subscriptions>,
+    terminated: AtomicBool,
+    pipe_ids: Mutex<Slab<()>>,
+    /// Never repeats while anybody remembers; begins anywhere, so that ids of an earlier run do not match.
+    next_serial: AtomicU32,
+}
+
+impl SocketShared {
+    pub(crate) fn new(
+        socket_type: SocketType,
+        options: Options,
+        context: Arc<ContextShared>,
+        waiter: &Arc<Waiter>,
+    ) -> Arc<SocketShared> {
+        Arc::new(SocketShared {
+            socket_type,
+            options,
+            context,
+            incoming: Mailbox::new(waiter.clone()),
+            outgoing: Mailbox::new(waiter.clone()),
+            counters: Counters::default(),
+            monitor: Hub::default(),
+            subscriptions: Mutex::default(),
+            terminated: AtomicBool::new(false),
+            pipe_ids: Mutex::default(),
+            next_serial: AtomicU32::new(RandomState::new().hash_one(socket_type) as u32),
+        })
+    }
+
+    /// A name for one more pipe. `None`: the socket is a PAIR and has its peer.
+    pub(crate) fn new_pipe_key(self: &Arc<Self>) -> Option<Arc<PipeKey>> {
+        let mut ids = lock(&self.pipe_ids);
+        if self.socket_type == SocketType::Pair && !ids.is_empty() {
+            return None;
+        }
+        let id = ids.insert(());
+        let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
+        Some(Arc::new(PipeKey { id, serial, socket: self.clone() }))
+    }
+
+    pub(crate) fn release_pipe_id(&self, id: PipeId) {
+        lock(&self.pipe_ids).try_remove(id);
+    }
+
+    /// Makes every blocked or future call of the socket return `Terminated`.
+    pub(crate) fn terminate(&self) {
+        self.terminated.store(true, Ordering::Release);
+        self.incoming.nudge();
+        self.outgoing.nudge();
+    }
+
+    pub(crate) fn is_terminated(&self) -> bool {
+        self.terminated.load(Ordering::Acquire)
+    }
+
+    /// Whether a connecting socket gets its pipe at once, to queue into, rather than when the peer is there. Types
+    /// that must know their peer, or for which a queue without a peer means nothing, wait.
+    pub(crate) fn attaches_early(&self) -> bool {
+        use SocketType::{Dealer, Pair, Push, Req, Router, Sub, XSub};
+        match self.socket_type {
+            Pair | Req | Dealer | Push | Sub | XSub => !self.options.immediate,
+            Router => !self.options.connect_routing_id.is_empty(),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,648 @@
+//! The part of a socket that knows no pattern: its endpoints, its news, waiting, and when to write.
+
+use crate::context::Context;
+use crate::direct::Port;
+use crate::driver::{BATCH, Driver, Visit};
+use crate::endpoint::Endpoint;
+use crate::error::{Error, Result};
+use crate::mailbox::{Mailbox, PipeEvent};
+use crate::monitor::{Event, Monitor};
+use crate::options::Options;
+use crate::reactor::{Pump, Target};
+use crate::shared::SocketShared;
+use crate::socket_type::SocketType;
+use crate::stats::Stats;
+use crate::subscriptions::Subscriptions;
+use crate::sync::lock;
+use crate::transport::{Guard, TransportKind};
+use crate::waiter::{Sleeper, Waiter};
+use bytes::Bytes;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+/// What the sides of a socket share; the socket ends when the last of them is dropped.
+struct Core {
+    shared: Arc<SocketShared>,
+    key: usize,
+    /// Made with the first endpoint of a polled transport.
+    driver: OnceLock<Arc<Driver>>,
+    attachments: Mutex<Attachments>,
+    linger: Mutex<Option<Duration>>,
+    /// Last, so that the context outlives everything above.
+    context: Context,
+}
+
+#[derive(Default)]
+struct Attachments {
+    bound: Vec<(Endpoint, Option<Guard>)>,
+    connected: Vec<(Endpoint, Option<Guard>)>,
+    last: Option<Endpoint>,
+}
+
+/// Which news a side of a socket looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// A whole socket.
+    Both,
+    /// The sending half.
+    Outgoing,
+    /// The receiving half.
+    Incoming,
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// Something may have changed: look again.
+    Look,
+    /// The deadline has passed.
+    TimedOut,
+}
+
+/// A socket without its pattern, or one half of it. A pattern takes its news with
+/// [`take_events`](SocketBase::take_events), sends and receives over the pipes that come with them, tells it what was
+/// [`sent`](SocketBase::after_send), and has it [`wait`](SocketBase::wait).
+pub struct SocketBase {
+    core: Arc<Core>,
+    direction: Direction,
+    waiter: Arc<Waiter>,
+    spin: Spin,
+    output: OutputState,
+}
+
+impl SocketBase {
+    /// A socket without endpoints.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`], [`Error::TooManySockets`], [`Error::Terminated`], [`Error::Forked`].
+    pub fn new(context: &Context, socket_type: SocketType, options: Options) -> Result<SocketBase> {
+        options.validate()?;
+        let waiter = Arc::new(Waiter::default());
+        let linger = options.linger;
+        let (key, shared) = context
+            .shared()
+            .add_socket(|| SocketShared::new(socket_type, options, context.shared().clone(), &waiter))?;
+        let core = Arc::new(Core {
+            shared,
+            key,
+            driver: OnceLock::new(),
+            attachments: Mutex::default(),
+            linger: Mutex::new(linger),
+            context: context.clone(),
+        });
+        Ok(SocketBase::side(core, Direction::Both, waiter))
+    }
+
+    fn side(core: Arc<Core>, direction: Direction, waiter: Arc<Waiter>) -> SocketBase {
+        SocketBase { core, direction, waiter, spin: Spin::default(), output: OutputState::default() }
+    }
+
+    /// The two halves, each with its own news and its own waiting: first the sending, then the receiving one.
+    pub fn split(self) -> (SocketBase, SocketBase) {
+        let waiter = Arc::new(Waiter::default());
+        let sending = SocketBase::side(self.core.clone(), Direction::Outgoing, waiter.clone());
+        let receiving = SocketBase::side(self.core.clone(), Direction::Incoming, self.waiter.clone());
+        self.core.shared.outgoing.set_waiter(waiter);
+        (sending, receiving)
+    }
+
+    /// The socket type.
+    pub fn socket_type(&self) -> SocketType {
+        self.core.shared.socket_type
+    }
+
+    /// The options it was made with.
+    pub fn options(&self) -> &Options {
+        &self.core.shared.options
+    }
+
+    /// The context it lives in.
+    pub fn context(&self) -> &Context {
+        &self.core.context
+    }
+
+    /// Changes the linger time (`ZMQ_LINGER`).
+    pub fn set_linger(&self, linger: Option<Duration>) {
+        *lock(&self.core.linger) = linger;
+    }
+
+    /// Reports what happens to the socket's connections from now on.
+    pub fn monitor(&self) -> Monitor {
+        self.core.shared.monitor.subscribe()
+    }
+
+    /// The numbers so far.
+    pub fn stats(&self) -> Stats {
+        let queued = self.core.driver.get().map_or(0, |driver| driver.queued());
+        self.core.shared.counters.snapshot(queued)
+    }
+
+    /// What a SUB or XSUB is subscribed to. While it is locked no fresh connection can ask for it: change it, take
+    /// the news, and tell the pipes, all under the lock.
+    pub fn subscriptions(&self) -> MutexGuard<'_, Subscriptions> {
+        lock(&self.core.shared.subscriptions)
+    }
+}
+
+/// Endpoints.
+impl SocketBase {
+    /// Accepts peers at `endpoint`, and returns it with every wildcard filled in (`zmq_bind`).
+    ///
+    /// # Errors
+    /// [`Error::InvalidEndpoint`], [`Error::UnknownTransport`], [`Error::AddressInUse`], [`Error::Io`],
+    /// [`Error::Terminated`], [`Error::Forked`].
+    pub fn bind(&self, endpoint: &str) -> Result<Endpoint> {
+        self.core.context.shared().check()?;
+        let endpoint: Endpoint = endpoint.parse()?;
+        let transport = self.core.context.shared().transport(&endpoint)?;
+        let (bound, guard) = match transport.kind() {
+            TransportKind::Polled(polled) => {
+                let listener = polled.listen(endpoint.address(), &self.options().stream)?;
+                let bound = Endpoint::new(endpoint.scheme(), &listener.local_address());
+                let result = self.driver()?.with_reactor(|reactor| reactor.listen(bound.clone(), listener));
+                result.map_err(|error| Error::io(format!("listening on {bound}"), error))?;
+                (bound, None)
+            }
+            TransportKind::Direct(direct) => {
+                let port = Port::new(self.core.shared.clone(), endpoint.clone());
+                let (address, guard) = direct.bind(endpoint.address(), port)?;
+                let bound = Endpoint::new(endpoint.scheme(), &address);
+                self.core.shared.monitor.emit(|| Event::Listening { endpoint: bound.clone() });
+                (bound, Some(guard))
+            }
+        };
+        let mut attachments = lock(&self.core.attachments);
+        attachments.bound.push((bound.clone(), guard));
+        attachments.last = Some(bound.clone());
+        Ok(bound)
+    }
+
+    /// Connects to `endpoint`, now or whenever somebody is there, again and again (`zmq_connect`). Returns at once.
+    /// `routing_id` is what a ROUTER calls the peer, whatever it says; empty for other types.
+    ///
+    /// # Errors
+    /// [`Error::InvalidEndpoint`], [`Error::UnknownTransport`], [`Error::IncompatiblePeer`] (inproc), [`Error::Io`],
+    /// [`Error::Terminated`], [`Error::Forked`].
+    pub fn connect(&self, endpoint: &str, routing_id: &[u8]) -> Result<Endpoint> {
+        self.core.context.shared().check()?;
+        let endpoint: Endpoint = endpoint.parse()?;
+        let transport = self.core.context.shared().transport(&endpoint)?;
+        let guard = match transport.kind() {
+            TransportKind::Polled(polled) => {
+                polled.check(endpoint.address(), &self.options().stream)?;
+                let ignored = self.connects_once() && self.is_connected_to(&endpoint);
+                if !ignored {
+                    let routing_id = Bytes::copy_from_slice(routing_id);
+                    let target = Target { endpoint: endpoint.clone(), transport: transport.clone(), routing_id };
+                    self.driver()?.with_reactor(|reactor| reactor.connect(target));
+                }
+                None
+            }
+            TransportKind::Direct(direct) => {
+                let port = Port::new(self.core.shared.clone(), endpoint.clone());
+                Some(direct.connect(endpoint.address(), port)?)
+            }
+        };
+        let mut attachments = lock(&self.core.attachments);
+        attachments.connected.push((endpoint.clone(), guard));
+        attachments.last = Some(endpoint.clone());
+        Ok(endpoint)
+    }
+
+    /// Stops accepting peers at an endpoint that [`bind`](SocketBase::bind) returned; those that are there stay. The
+    /// address is free when this returns.
+    ///
+    /// # Errors
+    /// [`Error::UnknownEndpoint`], [`Error::InvalidEndpoint`], [`Error::Terminated`], [`Error::Forked`].
+    pub fn unbind(&self, endpoint: &str) -> Result<()> {
+        self.core.context.shared().check()?;
+        let endpoint: Endpoint = endpoint.parse()?;
+        let guard = take(&mut lock(&self.core.attachments).bound, &endpoint)?;
+        if guard.is_none() {
+            self.driver()?.with_reactor(|reactor| reactor.unbind(&endpoint));
+        } else {
+            self.core.shared.monitor.emit(|| Event::ListenerClosed { endpoint });
+        }
+        Ok(())
+    }
+
+    /// Ends the connection to an endpoint that [`connect`](SocketBase::connect) returned, once what was sent is out.
+    ///
+    /// # Errors
+    /// [`Error::UnknownEndpoint`], [`Error::InvalidEndpoint`], [`Error::Terminated`], [`Error::Forked`].
+    pub fn disconnect(&self, endpoint: &str) -> Result<()> {
+        self.core.context.shared().check()?;
+        let endpoint: Endpoint = endpoint.parse()?;
+        let guard = take(&mut lock(&self.core.attachments).connected, &endpoint)?;
+        if guard.is_none() {
+            self.driver()?.with_reactor(|reactor| reactor.disconnect(&endpoint));
+        }
+        Ok(())
+    }
+
+    /// The endpoint bound or connected last (`ZMQ_LAST_ENDPOINT`).
+    pub fn last_endpoint(&self) -> Option<Endpoint> {
+        lock(&self.core.attachments).last.clone()
+    }
+
+    /// Whether a second connect to the same endpoint is ignored, as libzmq does.
+    fn connects_once(&self) -> bool {
+        use SocketType::{Dealer, Pub, Req, Sub};
+        matches!(self.socket_type(), Dealer | Sub | Pub | Req)
+    }
+
+    fn is_connected_to(&self, endpoint: &Endpoint) -> bool {
+        self.core.driver.get().is_some_and(|driver| driver.is_connecting_to(endpoint))
+    }
+
+    fn driver(&self) -> Result<&Arc<Driver>> {
+        if let Some(driver) = self.core.driver.get() {
+            return Ok(driver);
+        }
+        let io = self.core.context.shared().io_thread()?;
+        let driver = Driver::new(&self.core.shared, io).map_err(|error| Error::io("making a poll", error))?;
+        Ok(self.core.driver.get_or_init(|| driver))
+    }
+}
+
+fn take(attached: &mut Vec<(Endpoint, Option<Guard>)>, endpoint: &Endpoint) -> Result<Option<Guard>> {
+    match attached.iter().position(|(other, _)| other == endpoint) {
+        Some(index) => Ok(attached.swap_remove(index).1),
+        None => Err(Error::UnknownEndpoint { endpoint: endpoint.to_string() }),
+    }
+}
+
+/// News.
+impl SocketBase {
+    /// Whether [`take_events`](SocketBase::take_events) has something.
+    #[inline]
+    pub fn has_events(&self) -> bool {
+        self.mailboxes().any(Mailbox::is_pending)
+    }
+
+    /// Moves the news about the pipes to the end of `into`, in order.
+    pub fn take_events(&self, into: &mut Vec<PipeEvent>) {
+        for mailbox in self.mailboxes() {
+            mailbox.take(into);
+        }
+    }
+
+    /// Wakes a second waiter too when there is news.
+    pub fn set_watcher(&self, watcher: Option<&Watcher>) {
+        for mailbox in self.mailboxes() {
+            mailbox.set_watcher(watcher.map(|watcher| watcher.waiter.clone()));
+        }
+    }
+
+    fn mailboxes(&self) -> impl Iterator<Item = &Mailbox> {
+        let shared = &self.core.shared;
+        let outgoing = (self.direction != Direction::Incoming).then_some(&shared.outgoing);
+        let incoming = (self.direction != Direction::Outgoing).then_some(&shared.incoming);
+        outgoing.into_iter().chain(incoming)
+    }
+}
+
+/// Waits for several sockets at once.
+#[derive(Clone, Default)]
+pub struct Watcher {
+    waiter: Arc<Waiter>,
+}
+
+impl Watcher {
+    /// Announces that the caller is about to sleep, and what wakes it. `false`: there is news, do not.
+    #[must_use]
+    pub fn begin(&self, waker: &Waker) -> bool {
+        self.waiter.begin(&Sleeper::Task(waker.clone()))
+    }
+
+    /// The caller is awake again.
+    pub fn end(&self) {
+        self.waiter.end();
+    }
+}
+
+/// Numbers that only the pattern knows.
+impl SocketBase {
+    /// The application sent a message.
+    #[inline]
+    pub fn count_sent(&self) {
+        self.core.shared.counters.app.sent.add(1);
+    }
+
+    /// The application received a message.
+    #[inline]
+    pub fn count_received(&self) {
+        self.core.shared.counters.receive.received.add(1);
+    }
+
+    /// A copy was dropped because the peer's pipe was full.
+    pub fn count_dropped_full(&self) {
+        self.core.shared.counters.app.written.add(1);
+        self.core.shared.counters.app.full.add(1);
+    }
+
+    /// A message was dropped because it has nobody to go to.
+    pub fn count_unroutable(&self) {
+        self.core.shared.counters.app.written.add(1);
+        self.core.shared.counters.app.unroutable.add(1);
+    }
+
+    /// A message that arrived was thrown away because the pattern refuses it.
+    pub fn count_unread(&self) {
+        self.core.shared.counters.io.unread.add_shared(1);
+    }
+}
+
+/// Output: who writes, and when.
+///
+/// A message that finds its connection idle is written at once by the thread that sends it: no wake-up, no hand-over.
+/// A flood must not become a system call per message: such writes come out of a small budget. Beyond it messages
+/// gather until a batch is due, which the sender writes too, and the I/O thread sweeps up the rest.
+#[derive(Default)]
+struct OutputState {
+    /// Bytes sent since the last write.
+    unpumped: usize,
+    budget: Budget,
+}
+
+/// What a message costs beside its body when batches are measured.
+const MESSAGE_OVERHEAD: usize = 16;
+
+impl SocketBase {
+    /// To be called after messages of `size` bytes went into pipes.
+    #[inline]
+    pub fn after_send(&mut self, size: usize) {
+        let Some(driver) = self.core.driver.get() else { return };
+        self.output.unpumped += size + MESSAGE_OVERHEAD;
+        if self.output.unpumped >= BATCH {
+            self.output.unpumped = 0;
+            driver.sweep_later();
+            driver.pump(Pump::Batch);
+        } else if driver.has_output_posted() && !driver.is_sweeping() {
+            self.output.pump_or_defer(driver);
+        }
+    }
+
+    /// Writes what waits, on this thread: before it drops a message or waits for room.
+    pub fn pump(&mut self) {
+        if let Some(driver) = self.core.driver.get() {
+            self.output.unpumped = 0;
+            driver.pump(Pump::Drain);
+        }
+    }
+}
+
+impl OutputState {
+    fn pump_or_defer(&mut self, driver: &Arc<Driver>) {
+        if self.budget.take(Instant::now()) {
+            self.unpumped = 0;
+            driver.pump(Pump::Drain);
+        } else {
+            driver.sweep_later();
+        }
+    }
+}
+
+/// A token bucket for writes of single messages. Full after every wait; between waits one token comes back per
+/// `Budget::INTERVAL`.
+struct Budget {
+    tokens: u32,
+    last: Option<Instant>,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Budget { tokens: Budget::FULL, last: None }
+    }
+}
+
+impl Budget {
+    const FULL: u32 = 16;
+    /// A write of a single message takes some 4 us here; so at most a fifth of the sender's time goes into them.
+    const INTERVAL: Duration = Duration::from_micros(20);
+
+    fn take(&mut self, now: Instant) -> bool {
+        if let Some(last) = self.last {
+            let earned = (now - last).as_nanos() / Self::INTERVAL.as_nanos();
+            let earned = u32::try_from(earned).unwrap_or(u32::MAX);
+            if earned > 0 {
+                self.tokens = self.tokens.saturating_add(earned).min(Self::FULL);
+                self.last = Some(now);
+            }
+        } else {
+            self.last = Some(now);
+        }
+        let allowed = self.tokens > 0;
+        self.tokens = self.tokens.saturating_sub(1);
+        allowed
+    }
+
+    fn refill(&mut self) {
+        self.tokens = Self::FULL;
+    }
+}
+
+/// Waiting.
+impl SocketBase {
+    /// Whether the context was shut down.
+    ///
+    /// # Errors
+    /// [`Error::Terminated`], [`Error::Forked`].
+    pub fn check(&self) -> Result<()> {
+        if self.core.shared.is_terminated() {
+            return Err(Error::Terminated);
+        }
+        Ok(())
+    }
+
+    /// Looks for input without waiting, if this thread has the reactor; otherwise the I/O thread looks.
+    pub fn poll_input(&mut self) {
+        let Some(driver) = self.core.driver.get() else { return };
+        if driver.lease.is_foreground() {
+            if let Some(mut visit) = driver.try_visit() {
+                visit.peek();
+                visit.run_events();
+            }
+        }
+    }
+
+    /// Waits until something may have changed, or `deadline`. While it waits this thread does the socket's I/O.
+    ///
+    /// # Errors
+    /// [`Error::Terminated`], [`Error::Forked`].
+    pub fn wait(&mut self, deadline: Option<Instant>) -> Result<Waited> {
+        self.core.context.shared().check()?;
+        self.check()?;
+        self.output.budget.refill();
+        self.output.unpumped = 0;
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            return Ok(Waited::TimedOut);
+        }
+        let core = self.core.clone();
+        match core.driver.get() {
+            None => self.wait_parked(deadline),
+            Some(driver) if self.direction == Direction::Both => self.wait_in_poll(driver.visit(), driver, deadline),
+            Some(driver) => match driver.try_visit() {
+                Some(visit) => self.wait_in_poll(visit, driver, deadline),
+                None => {
+                    // The other half waits on the poll; what is to be written is written here.
+                    driver.pump(Pump::Drain);
+                    self.wait_parked(deadline);
+                }
+            },
+        }
+        self.check()?;
+        Ok(Waited::Look)
+    }
+
+    fn wait_in_poll(&mut self, mut visit: Visit<'_>, driver: &Arc<Driver>, deadline: Option<Instant>) {
+        let mut next = visit.run();
+        if self.has_news() {
+            return;
+        }
+        let started = Instant::now();
+        if self.spin.is_worthwhile() {
+            while let Some(patience) = self.spin.go_on(started) {
+                visit.peek();
+                if visit.has_events() {
+                    next = visit.run_events();
+                    if self.has_news() {
+                        return self.spin.succeeded(patience);
+                    }
+                }
+            }
+            self.spin.failed();
+        }
+        if self.waiter.begin(&Sleeper::Task(Waker::from(driver.clone()))) {
+            let until = if next.again { Some(started) } else { earlier(deadline, next.deadline) };
+            visit.sleep(until);
+            self.waiter.end();
+            visit.run_events();
+        }
+        self.spin.observe(started.elapsed());
+    }
+
+    fn wait_parked(&mut self, deadline: Option<Instant>) {
+        let started = Instant::now();
+        if self.spin.is_worthwhile() {
+            while let Some(patience) = self.spin.go_on(started) {
+                for _ in 0..32 {
+                    if self.has_news() {
+                        return self.spin.succeeded(patience);
+                    }
+                    std::hint::spin_loop();
+                }
+            }
+            self.spin.failed();
+        }
+        if self.waiter.begin(&Sleeper::Thread(crate::sync::thread::current())) {
+            self.waiter.park(deadline);
+            self.waiter.end();
+        }
+        self.spin.observe(started.elapsed());
+    }
+
+    fn has_news(&self) -> bool {
+        self.has_events() || self.core.shared.is_terminated()
+    }
+}
+
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// Whether to try for a moment before sleeping. Waking a processor that went to sleep costs more than everything
+/// else in a round trip, so who is about to get an answer should not sleep; and who will wait long must. So it is
+/// tried only while recent waits were short, and not for a while after it was in vain.
+#[derive(Default)]
+struct Spin {
+    /// Recent waits that ended soon, at most `Spin::SURE`.
+    short: u32,
+    /// Waits for which it is not tried.
+    skip: u32,
+    /// How many are skipped after the next failure.
+    penalty: u32,
+}
+
+/// How far a spin has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    /// The answer comes from another processor.
+    Eager,
+    /// Others may need this processor to answer.
+    Yielding,
+}
+
+impl Spin {
+    const EAGER: Duration = Duration::from_micros(25);
+    const LIMIT: Duration = Duration::from_micros(50);
+    /// A wait that slept and took less might have been a spin.
+    const SHORT: Duration = Duration::from_micros(120);
+    const SURE: u32 = 4;
+    const MAX_PENALTY: u32 = 1024;
+
+    fn is_worthwhile(&mut self) -> bool {
+        if self.skip > 0 {
+            self.skip -= 1;
+            return false;
+        }
+        self.short >= Self::SURE
+    }
+
+    fn go_on(&self, started: Instant) -> Option<Patience> {
+        let elapsed = started.elapsed();
+        if elapsed < Self::EAGER {
+            return Some(Patience::Eager);
+        }
+        std::thread::yield_now();
+        (elapsed < Self::LIMIT).then_some(Patience::Yielding)
+    }
+
+    fn succeeded(&mut self, patience: Patience) {
+        match patience {
+            Patience::Eager => self.penalty = 0,
+            // It came because we yielded: sleeping is cheaper then.
+            Patience::Yielding => self.failed(),
+        }
+    }
+
+    fn failed(&mut self) {
+        self.penalty = (self.penalty * 2).clamp(4, Self::MAX_PENALTY);
+        self.skip = self.penalty;
+    }
+
+    fn observe(&mut self, slept: Duration) {
+        self.short = if slept < Self::SHORT { (self.short + 1).min(Self::SURE) } else { 0 };
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        if self.context.shared().is_forked() {
+            // Everything of the parent stays as it is, descriptors included.
+            if let Some(driver) = self.driver.take() {
+                std::mem::forget(driver);
+            }
+            return;
+        }
+        drop(std::mem::take(&mut *lock(&self.attachments)));
+        self.shared.incoming.close();
+        self.shared.outgoing.close();
+        if let Some(driver) = self.driver.get() {
+            driver.close(*lock(&self.linger));
+            driver.release();
+        }
+        self.context.shared().remove_socket(self.key);
+    }
+}
+
+impl SocketBase {
+    /// Whether this process is a child of the one that made the socket, so that dropping it must do nothing.
+    pub fn is_forked(&self) -> bool {
+        self.core.context.shared().is_forked()
+    }
+}

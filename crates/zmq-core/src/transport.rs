@@ -1,0 +1,156 @@
+//! The transport boundary: bytes, or a pipe.
+//!
+//! A transport moves bytes (*polled*: tcp, ipc, yours), over which the core speaks ZMTP, or it joins two sockets of
+//! this process (*direct*: inproc). Framing, handshake, reconnecting, heartbeats and queues exist once, in the core.
+//!
+//! To write a polled transport, implement [`Transport`], [`Listener`] and [`Stream`]; register it with
+//! `Context::builder().transport(...)`; run the conformance suite of `zmq_core::testing` on it.
+//!
+//! # Threads
+//! A [`Transport`] is shared and its methods are called from any thread, several at once. A [`Listener`] or
+//! [`Stream`] is owned by one reactor and called by one thread at a time, though not always the same one. Unless a
+//! method says otherwise it must not block: it is called on the thread that does all I/O of its socket.
+
+use crate::direct::Port;
+use crate::error::Result;
+use crate::options::StreamOptions;
+use crate::peer::Credentials;
+use mio::event::Source;
+use std::io::{self, IoSlice};
+
+/// A way to reach other sockets, registered on a context under its scheme.
+pub trait Transport: Send + Sync + 'static {
+    /// The scheme it serves: what stands before `://`, lower case. Constant.
+    fn scheme(&self) -> &str;
+
+    /// How this transport attaches a socket.
+    fn kind(&self) -> TransportKind<'_>;
+}
+
+/// The two kinds of transport.
+pub enum TransportKind<'a> {
+    /// Byte streams, over which the core speaks ZMTP.
+    Polled(&'a dyn PolledTransport),
+    /// Sockets of this process, joined by frame pipes.
+    Direct(&'a dyn DirectTransport),
+}
+
+/// A transport of byte streams.
+pub trait PolledTransport: Send + Sync {
+    /// Starts to listen. Called by the application's thread, inside `bind`; may block shortly (a name that must be
+    /// looked up).
+    ///
+    /// # Errors
+    /// [`Error::InvalidEndpoint`](crate::Error::InvalidEndpoint) for an address it cannot parse,
+    /// [`Error::AddressInUse`](crate::Error::AddressInUse), or [`Error::Io`](crate::Error::Io).
+    fn listen(&self, address: &str, options: &StreamOptions) -> Result<Box<dyn Listener>>;
+
+    /// Checks the address of a later [`open`](PolledTransport::open): syntax only, no look-ups. Called inside
+    /// `connect`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidEndpoint`](crate::Error::InvalidEndpoint).
+    fn check(&self, address: &str, options: &StreamOptions) -> Result<()>;
+
+    /// Whether [`resolve`](PolledTransport::resolve) of this address may block (a name, not a number). If not, it is
+    /// called where the socket's I/O is done.
+    fn resolve_blocks(&self, address: &str) -> bool {
+        let _ = address;
+        false
+    }
+
+    /// Turns an address into those to try, best first. Called anew before each attempt, on a thread of its own if
+    /// [`resolve_blocks`](PolledTransport::resolve_blocks).
+    ///
+    /// # Errors
+    /// Whatever the look-up says; the core tries again later.
+    fn resolve(&self, address: &str, options: &StreamOptions) -> io::Result<Vec<String>> {
+        let _ = options;
+        Ok(vec![address.to_owned()])
+    }
+
+    /// Starts to connect to one address that [`resolve`](PolledTransport::resolve) returned.
+    ///
+    /// # Errors
+    /// Any; the core tries the next address, then again later.
+    fn open(&self, address: &str, options: &StreamOptions) -> io::Result<Box<dyn Stream>>;
+}
+
+/// Accepts connections. Its readiness is edge-triggered: after an event the core accepts until
+/// [`WouldBlock`](io::ErrorKind::WouldBlock). Dropping it stops listening and removes what it left in the system.
+pub trait Listener: Source + Send {
+    /// The address it is bound to, with every wildcard filled in, so that `connect` to it works. Constant.
+    fn local_address(&self) -> String;
+
+    /// The next connection.
+    ///
+    /// # Errors
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if none waits. After any other error the core waits a moment and
+    /// calls again, without a new event; it must not panic, whatever the system says.
+    fn accept(&mut self) -> io::Result<Box<dyn Stream>>;
+}
+
+/// A byte stream: reliable and in order. Its readiness is edge-triggered: the core reads or writes until
+/// [`WouldBlock`](io::ErrorKind::WouldBlock) and then waits for an event. Dropping it closes it.
+pub trait Stream: Source + Send {
+    /// Whether the connection is established; called on a stream from [`PolledTransport::open`] when it becomes
+    /// writable, until it answers `Ok(true)` or an error.
+    ///
+    /// # Errors
+    /// Why the attempt failed.
+    fn established(&mut self) -> io::Result<bool>;
+
+    /// Whether a read that returns less than it was given room for proves that nothing more is there now, so that
+    /// the core may save the read that would only say so. True of kernel stream sockets. Constant.
+    fn short_read_means_drained(&self) -> bool {
+        false
+    }
+
+    /// Reads what is there; `Ok(0)` = the peer closed its side.
+    ///
+    /// # Errors
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing is there; any other closes the connection.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Writes as much as the system takes of the slices, in order; may write less than asked.
+    ///
+    /// # Errors
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing now; any other closes the connection.
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Tells the peer that no more bytes follow. Called at most once, after the last write.
+    ///
+    /// # Errors
+    /// Any; ignored.
+    fn shutdown_write(&mut self) -> io::Result<()>;
+
+    /// The peer's address for showing; empty if there is none.
+    fn peer_address(&self) -> String;
+
+    /// The process at the other end, if the transport can tell.
+    fn credentials(&self) -> Option<Credentials> {
+        None
+    }
+}
+
+/// A transport that joins two sockets of one process.
+pub trait DirectTransport: Send + Sync {
+    /// Makes `port` reachable under `address`, until the guard that is returned is dropped. Returns the address with
+    /// every wildcard filled in. Called inside `bind`; must not block.
+    ///
+    /// # Errors
+    /// [`Error::AddressInUse`](crate::Error::AddressInUse),
+    /// [`Error::InvalidEndpoint`](crate::Error::InvalidEndpoint).
+    fn bind(&self, address: &str, port: Port) -> Result<(String, Guard)>;
+
+    /// Joins `port` to the one bound to `address`, now or as soon as there is one. Called inside `connect`; must not
+    /// block. Dropping the guard gives up an attempt that waits; a joined pair stays joined.
+    ///
+    /// # Errors
+    /// [`Error::InvalidEndpoint`](crate::Error::InvalidEndpoint),
+    /// [`Error::IncompatiblePeer`](crate::Error::IncompatiblePeer).
+    fn connect(&self, address: &str, port: Port) -> Result<Guard>;
+}
+
+/// Keeps a direct binding or a waiting connect alive; dropping it ends that.
+pub type Guard = Box<dyn Send>;

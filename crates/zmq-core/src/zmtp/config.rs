@@ -1,0 +1,49 @@
+//! What an engine is told about the socket it works for.
+
+use crate::options::Options;
+use crate::socket_type::SocketType;
+use bytes::Bytes;
+use std::time::Duration;
+
+/// The part of a socket's options that the protocol needs; one per socket, shared by its engines.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Our socket type.
+    pub socket_type: SocketType,
+    /// The routing id we ask for; sent by REQ, DEALER and ROUTER.
+    pub routing_id: Bytes,
+    /// Largest message accepted, all frames together.
+    pub max_message_size: Option<u64>,
+    /// Most frames in one message accepted; zero counts as one.
+    pub max_frames: usize,
+    /// How long the handshake may take, from [`Engine::new`](super::Engine::new) on.
+    pub handshake_timeout: Option<Duration>,
+    /// A PING is sent each time this has passed.
+    pub heartbeat_interval: Option<Duration>,
+    /// How long the peer shall wait for a sign of life, as our PINGs tell it; carried in tenths of a second.
+    pub heartbeat_ttl: Option<Duration>,
+    /// How long after a PING something must have arrived. `None`: as long as the interval.
+    pub heartbeat_timeout: Option<Duration>,
+}
+
+impl Config {
+    /// The configuration for a socket of type `socket_type` with these options.
+    pub fn new(socket_type: SocketType, options: &Options) -> Config {
+        Config {
+            socket_type,
+            routing_id: options.routing_id.clone(),
+            max_message_size: options.max_message_size,
+            max_frames: options.max_frames,
+            handshake_timeout: options.handshake_timeout,
+            heartbeat_interval: options.heartbeat_interval,
+            heartbeat_ttl: options.heartbeat_ttl,
+            heartbeat_timeout: options.heartbeat_timeout,
+        }
+    }
+}
+
+impl From<(SocketType, &Options)> for Config {
+    fn from((socket_type, options): (SocketType, &Options)) -> Config {
+        Config::new(socket_type, options)
+    }
+}

@@ -1,0 +1,228 @@
+//! Bytes into frames.
+//!
+//! A body that is not complete grows with what arrives of it, never with what its header claims.
+
+use super::error::ProtocolError;
+use super::frame::{Header, MAX_HEADER};
+use std::borrow::Cow;
+
+/// From how many missing bytes on it pays to read the stream straight into the body. Below, one read into the
+/// shared buffer also brings what follows.
+const DIRECT_FROM: usize = 16 * 1024;
+/// What a body may take beyond twice what arrived of it.
+const SLACK: usize = 64 * 1024;
+
+/// The body of a frame: a part of the input if the input has it whole.
+pub(super) type Body<'a> = Cow<'a, [u8]>;
+
+/// Where the stream stands within a frame.
+#[derive(Default)]
+pub(super) struct Decoder {
+    /// The start of a header that was cut; `header[..kept]` counts.
+    header: [u8; MAX_HEADER],
+    kept: usize,
+    body: Option<PartialBody>,
+}
+
+impl Decoder {
+    /// Whether nothing is kept: the next byte is the first of a frame.
+    #[inline]
+    pub fn is_between_frames(&self) -> bool {
+        self.kept == 0 && self.body.is_none()
+    }
+
+    /// Whether the header of the frame under way has been read.
+    pub fn is_in_body(&self) -> bool {
+        self.body.is_some()
+    }
+
+    /// Reads the next header; `None` when all input is consumed. Whoever finds it acceptable calls
+    /// [`start_body`](Decoder::start_body).
+    pub fn read_header(&mut self, input: &mut &[u8]) -> Result<Option<Header>, ProtocolError> {
+        if self.kept == 0 {
+            if let Some((header, rest)) = Header::parse(input)? {
+                *input = rest;
+                return Ok(Some(header));
+            }
+        }
+        self.read_cut_header(input)
+    }
+
+    fn read_cut_header(&mut self, input: &mut &[u8]) -> Result<Option<Header>, ProtocolError> {
+        while let Some((&byte, rest)) = input.split_first() {
+            *input = rest;
+            if let Some(place) = self.header.get_mut(self.kept) {
+                *place = byte;
+                self.kept += 1;
+            }
+            let kept = self.header.get(..self.kept).unwrap_or_default();
+            if let Some((header, _)) = Header::parse(kept)? {
+                self.kept = 0;
+                return Ok(Some(header));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads the body of `header`; `None` when all input is consumed. `length` is the header's, as a size in memory.
+    pub fn start_body<'a>(
+        &mut self,
+        header: Header,
+        length: usize,
+        input: &mut &'a [u8],
+    ) -> Option<(Header, Body<'a>)> {
+        if let Some((whole, rest)) = input.split_at_checked(length) {
+            *input = rest;
+            return Some((header, Cow::Borrowed(whole)));
+        }
+        self.body = Some(PartialBody { header, length, buffer: Vec::new(), filled: 0 });
+        self.continue_body(input)
+    }
+
+    /// Reads more of the body under way; `None` when all input is consumed.
+    pub fn continue_body<'a>(&mut self, input: &mut &[u8]) -> Option<(Header, Body<'a>)> {
+        let partial = self.body.as_mut()?;
+        let body = partial.take(input)?;
+        let header = partial.header;
+        self.body = None;
+        Some((header, Cow::Owned(body)))
+    }
+
+    /// Where the missing part of a large body may be read into.
+    pub fn body_to_fill(&mut self) -> Option<&mut [u8]> {
+        self.body.as_mut().filter(|body| body.missing() >= DIRECT_FROM).map(PartialBody::space)
+    }
+
+    /// `count` bytes were read into [`body_to_fill`](Decoder::body_to_fill).
+    pub fn body_filled(&mut self, count: usize) {
+        if let Some(body) = &mut self.body {
+            body.filled = body.filled.saturating_add(count).min(body.buffer.len());
+        }
+    }
+}
+
+/// A body under way.
+struct PartialBody {
+    header: Header,
+    /// How long it will be.
+    length: usize,
+    /// Invariant: `filled <= buffer.len() <= length`.
+    buffer: Vec<u8>,
+    /// `buffer[..filled]` has arrived; what is beyond is room for a direct read.
+    filled: usize,
+}
+
+impl PartialBody {
+    fn missing(&self) -> usize {
+        self.length - self.filled
+    }
+
+    /// Keeps what `input` has of the body; returns it when it is complete.
+    fn take(&mut self, input: &mut &[u8]) -> Option<Vec<u8>> {
+        let (piece, rest) = input.split_at_checked(self.missing()).unwrap_or((*input, &[]));
+        *input = rest;
+        self.append(piece);
+        if self.missing() > 0 {
+            return None;
+        }
+        self.buffer.truncate(self.length);
+        Some(std::mem::take(&mut self.buffer))
+    }
+
+    fn append(&mut self, piece: &[u8]) {
+        let room = self.buffer.get_mut(self.filled..).unwrap_or_default();
+        let (into_room, beyond) = piece.split_at_checked(room.len()).unwrap_or((piece, &[]));
+        if let Some(place) = room.get_mut(..into_room.len()) {
+            place.copy_from_slice(into_room);
+        }
+        self.filled += piece.len();
+        if !beyond.is_empty() {
+            // A peer that sent a few bytes is trusted with little, so that many idle ones cost little.
+            self.grow(SLACK.min(self.filled.saturating_mul(16)));
+            self.buffer.extend_from_slice(beyond);
+        }
+    }
+
+    /// Room for a direct read; at least a little, as long as something is missing.
+    fn space(&mut self) -> &mut [u8] {
+        if self.buffer.len() - self.filled < DIRECT_FROM {
+            let capacity = self.grow(SLACK);
+            self.buffer.resize(capacity, 0);
+        }
+        self.buffer.get_mut(self.filled..).unwrap_or_default()
+    }
+
+    /// Reserves twice what arrived and `slack` more, but never more than the whole; returns that.
+    fn grow(&mut self, slack: usize) -> usize {
+        let capacity = self.filled.saturating_mul(2).saturating_add(slack).min(self.length);
+        if capacity > self.buffer.capacity() {
+            self.buffer.reserve_exact(capacity - self.buffer.len());
+        }
+        capacity.max(self.buffer.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: Header = Header { more: false, command: false, length: 0 };
+
+    fn expecting(length: usize) -> Decoder {
+        let mut decoder = Decoder::default();
+        assert!(decoder.start_body(HEADER, length, &mut &[][..]).is_none());
+        decoder
+    }
+
+    #[test]
+    fn a_whole_body_is_not_copied() {
+        let input = vec![7; 100_000];
+        let mut decoder = Decoder::default();
+        let mut rest = &input[..];
+        let (_, body) = decoder.start_body(HEADER, 99_000, &mut rest).expect("complete");
+        assert_eq!((body.len(), rest.len()), (99_000, 1000));
+        assert!(decoder.is_between_frames());
+    }
+
+    #[test]
+    fn a_claim_alone_reserves_nothing() {
+        let mut decoder = expecting(usize::MAX >> 1);
+        assert!(decoder.continue_body(&mut &[][..]).is_none());
+        assert_eq!(decoder.body.as_ref().map(|body| body.buffer.capacity()), Some(0));
+        assert!(decoder.continue_body(&mut &[1][..]).is_none());
+        assert!(decoder.body.as_ref().is_some_and(|body| body.buffer.capacity() <= 32));
+        assert_eq!(decoder.body_to_fill().map(|space| space.len()), Some(SLACK + 1));
+    }
+
+    #[test]
+    fn a_body_is_filled_by_both_ways_in_turn() {
+        let expected: Vec<u8> = (0..300_000_u32).map(|i| i.to_le_bytes()[1]).collect();
+        let mut decoder = expecting(expected.len());
+        let mut rest = &expected[..];
+        let body = loop {
+            if let Some(space) = decoder.body_to_fill() {
+                let count = space.len().min(10_007).min(rest.len());
+                space[..count].copy_from_slice(&rest[..count]);
+                rest = &rest[count..];
+                decoder.body_filled(count);
+            }
+            let (mut piece, later) = rest.split_at(rest.len().min(3001));
+            rest = later;
+            if let Some((_, body)) = decoder.continue_body(&mut piece) {
+                break body;
+            }
+        };
+        assert!(*body == expected);
+        assert!(rest.is_empty());
+    }
+
+    #[test]
+    fn a_false_count_is_harmless() {
+        let mut decoder = expecting(100_000);
+        decoder.body_filled(5);
+        assert!(decoder.body_to_fill().is_some());
+        decoder.body_filled(usize::MAX);
+        assert!(decoder.continue_body(&mut &[][..]).is_none());
+        assert_eq!(Decoder::default().body_to_fill(), None);
+    }
+}

@@ -1,0 +1,381 @@
+//! The engine: which phase the connection is in, and who is asked in it.
+
+use super::assembly::Assembly;
+use super::command::{self, Command, PingContext};
+use super::config::Config;
+use super::decoder::{Body, Decoder};
+use super::error::ProtocolError;
+use super::frame::{self, COMMAND, Header};
+use super::greeting::{Greeting, Version, signature};
+use super::handshake::Handshake;
+use super::output::Output;
+use super::timers::Timers;
+use crate::message::{Frame, Message};
+use crate::peer::Peer;
+use std::fmt;
+use std::io::IoSlice;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What the peer's bytes amount to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The handshake is complete; comes once, before any message. The transport's part of the peer is empty.
+    Ready(Box<Peer>),
+    /// A whole message. A subscription is a message too: `01` and the topic, or `00` and the topic to cancel.
+    Message(Message),
+}
+
+// An event is moved for each message.
+const _: () = assert!(size_of::<Event>() <= 80 && size_of::<Result<Option<Event>, ProtocolError>>() <= 80);
+
+/// The protocol side of one connection.
+///
+/// # Order of calls
+/// * Input: [`next_event`](Engine::next_event) with what was read, until it returns `None`. While
+///   [`body_to_fill`](Engine::body_to_fill) returns a place the stream may be read into that instead, followed by
+///   [`body_filled`](Engine::body_filled) and `next_event`.
+/// * Output: after any call, while [`output_len`](Engine::output_len) is not zero, write what
+///   [`output`](Engine::output) shows and tell how much went by [`advance_output`](Engine::advance_output).
+/// * Messages: [`push`](Engine::push), once the event `Ready` came.
+/// * Time: after any call the time at which [`handle_timeout`](Engine::handle_timeout) is due is
+///   [`poll_timeout`](Engine::poll_timeout). It often moves to later; calling too early is harmless. What has arrived
+///   by then should have been given to `next_event` before, or a peer is blamed for our own absence.
+///
+/// After an error the engine is closed: `next_event` and `handle_timeout` return
+/// [`Closed`](ProtocolError::Closed), other calls do nothing, and the output that is left (it may end with an ERROR
+/// command) is all that is ever sent.
+pub struct Engine {
+    config: Arc<Config>,
+    phase: Phase,
+    decoder: Decoder,
+    assembly: Assembly,
+    output: Output,
+    timers: Timers,
+    heartbeats: Heartbeats,
+    /// Whether a subscription that is pushed leaves as a command; decided when the version is known.
+    subscribes_by_command: bool,
+}
+
+enum Phase {
+    Greeting(Greeting),
+    Handshake(Handshake),
+    Ready,
+    Closed,
+}
+
+/// Heartbeats that wait in the output, so that a peer that does not read cannot make it grow.
+#[derive(Default)]
+struct Heartbeats {
+    /// The output position at which the last PING is taken.
+    ping_end: u64,
+    /// The output position at which the last PONG is taken.
+    pong_end: u64,
+    /// The PONG that follows then; a newer one replaces it.
+    next_pong: Option<PingContext>,
+}
+
+impl Engine {
+    /// The engine of a new connection. The time for the handshake runs from `now`; the first bytes of the greeting
+    /// are in the output.
+    pub fn new(config: Arc<Config>, now: Instant) -> Engine {
+        let mut output = Output::default();
+        output.put(&signature(config.routing_id.len()));
+        Engine {
+            phase: Phase::Greeting(Greeting::new()),
+            decoder: Decoder::default(),
+            assembly: Assembly::new(config.max_message_size, config.max_frames),
+            output,
+            timers: Timers::new(&config, now),
+            heartbeats: Heartbeats::default(),
+            subscribes_by_command: false,
+            config,
+        }
+    }
+
+    /// Decodes the next event from `input` and moves `input` behind it. `None`: all input is consumed and more is
+    /// needed; what is incomplete is kept inside.
+    ///
+    /// # Errors
+    /// What the peer did wrong. The connection is to be closed, after an attempt to write the output that is left.
+    #[inline]
+    pub fn next_event(&mut self, input: &mut &[u8], now: Instant) -> Result<Option<Event>, ProtocolError> {
+        if self.is_ready() && self.decoder.is_between_frames() {
+            if let Some((length, window, rest)) = frame::split_small_message(input) {
+                if self.assembly.takes_single(usize::from(length)) {
+                    *input = rest;
+                    self.timers.received(now);
+                    return Ok(Some(Event::Message(Message::from(Frame::copy_from_window(window, length)))));
+                }
+            }
+        }
+        self.next_event_in_full(input, now)
+    }
+
+    #[inline(never)]
+    fn next_event_in_full(
+        &mut self,
+        input: &mut &[u8],
+        now: Instant,
+    ) -> Result<Option<Event>, ProtocolError> {
+        if !input.is_empty() {
+            self.timers.received(now);
+        }
+        let event = self.dispatch(input, now);
+        if let Err(fault) = &event {
+            self.close(fault);
+        }
+        event
+    }
+
+    fn dispatch(&mut self, input: &mut &[u8], now: Instant) -> Result<Option<Event>, ProtocolError> {
+        if let Phase::Greeting(_) = self.phase {
+            self.read_greeting(input)?;
+        }
+        match self.phase {
+            Phase::Greeting(_) => Ok(None),
+            Phase::Handshake(_) => self.read_handshake(input, now),
+            Phase::Ready => self.read_traffic(input),
+            Phase::Closed => Err(ProtocolError::Closed),
+        }
+    }
+
+    fn read_greeting(&mut self, input: &mut &[u8]) -> Result<(), ProtocolError> {
+        let Phase::Greeting(greeting) = &mut self.phase else { return Ok(()) };
+        if let Some(version) = greeting.receive(input, &mut self.output)? {
+            self.begin_handshake(version);
+        }
+        Ok(())
+    }
+
+    fn begin_handshake(&mut self, version: Version) {
+        self.subscribes_by_command =
+            self.config.socket_type.subscribes() && version.has_subscription_commands();
+        self.phase = Phase::Handshake(Handshake::start_null(&self.config, &mut self.output));
+    }
+
+    fn read_handshake(&mut self, input: &mut &[u8], now: Instant) -> Result<Option<Event>, ProtocolError> {
+        while let Some((_, body)) = self.next_frame(input)? {
+            let Phase::Handshake(handshake) = &mut self.phase else { break };
+            if let Some(peer) = handshake.receive(&body, &self.config)? {
+                self.phase = Phase::Ready;
+                self.timers.ready(&self.config, now);
+                return Ok(Some(Event::Ready(Box::new(peer))));
+            }
+        }
+        Ok(None)
+    }
+
+    fn read_traffic(&mut self, input: &mut &[u8]) -> Result<Option<Event>, ProtocolError> {
+        while let Some((header, body)) = self.next_frame(input)? {
+            let message = if header.command {
+                self.take_command(&body)?
+            } else {
+                self.assembly.add(into_frame(body), header.more)
+            };
+            if let Some(message) = message {
+                return Ok(Some(Event::Message(message)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next frame, refused by its header if it may not come.
+    fn next_frame<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<(Header, Body<'a>)>, ProtocolError> {
+        if self.decoder.is_in_body() {
+            return Ok(self.decoder.continue_body(input));
+        }
+        let Some(header) = self.decoder.read_header(input)? else { return Ok(None) };
+        let length = self.admit(&header)?;
+        Ok(self.decoder.start_body(header, length, input))
+    }
+
+    fn admit(&self, header: &Header) -> Result<usize, ProtocolError> {
+        if self.is_ready() {
+            self.assembly.admit(header)?;
+        } else {
+            Handshake::admit(header)?;
+        }
+        let size = header.length;
+        usize::try_from(size).map_err(|_| ProtocolError::MessageTooLarge { size, limit: usize::MAX as u64 })
+    }
+
+    /// Acts on a command of a connection that is ready; some are messages to the socket.
+    fn take_command(&mut self, body: &[u8]) -> Result<Option<Message>, ProtocolError> {
+        let publishes = self.config.socket_type.publishes();
+        match Command::parse(body)? {
+            Command::Subscribe(topic) if publishes => return Ok(Some(subscription(1, topic))),
+            Command::Cancel(topic) if publishes => return Ok(Some(subscription(0, topic))),
+            Command::Ping { ttl, context } => self.answer_ping(ttl, context),
+            // Of use to others (JOIN, LEAVE), or too late (READY, ERROR): ignored, as libzmq does.
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    fn answer_ping(&mut self, ttl: Option<Duration>, context: PingContext) {
+        self.timers.set_peer_ttl(ttl);
+        self.heartbeats.next_pong = Some(context);
+        self.put_next_pong();
+    }
+
+    /// Appends the PONG that waits, unless one is in the output already.
+    fn put_next_pong(&mut self) {
+        if self.output.position() < self.heartbeats.pong_end {
+            return;
+        }
+        if let Some(context) = self.heartbeats.next_pong.take() {
+            self.output.put_frame(COMMAND, &command::pong(&context));
+            self.heartbeats.pong_end = self.output.end();
+        }
+    }
+
+    /// Appends a PING, unless one is in the output already.
+    fn put_ping(&mut self) {
+        if self.output.position() >= self.heartbeats.ping_end {
+            self.output.put_frame(COMMAND, &command::ping(self.config.heartbeat_ttl));
+            self.heartbeats.ping_end = self.output.end();
+        }
+    }
+
+    /// Where the stream may be read into while a large body arrives: it saves a copy. The place grows as bytes
+    /// arrive, so ask again after each read. `None`: read elsewhere and call [`next_event`](Engine::next_event).
+    ///
+    /// Everything that was read before must have been given to `next_event`.
+    pub fn body_to_fill(&mut self) -> Option<&mut [u8]> {
+        self.decoder.body_to_fill()
+    }
+
+    /// `count` bytes were read into [`body_to_fill`](Engine::body_to_fill). If they complete the message,
+    /// `next_event` with empty input returns it.
+    pub fn body_filled(&mut self, count: usize, now: Instant) {
+        if count > 0 {
+            self.timers.received(now);
+            self.decoder.body_filled(count);
+        }
+    }
+
+    /// Encodes a message into the output. Does nothing with a message without frames, or before `Ready`.
+    ///
+    /// A subscription (SUB or XSUB, one frame that starts with 0 or 1) leaves in the form that the peer's version
+    /// knows.
+    #[inline]
+    pub fn push(&mut self, message: &Message) {
+        if !self.is_ready() {
+            return;
+        }
+        if self.subscribes_by_command {
+            self.push_as_subscriber(message);
+        } else {
+            self.output.put_message(message);
+        }
+    }
+
+    fn push_as_subscriber(&mut self, message: &Message) {
+        match (message.frames(), message.body().first()) {
+            // RFC 37, pub-sub: commands since 3.1.
+            ([topic], Some(1)) => self.output.put_large_part(COMMAND, command::SUBSCRIBE, topic, 1),
+            ([topic], Some(0)) => self.output.put_large_part(COMMAND, command::CANCEL, topic, 1),
+            _ => self.output.put_message(message),
+        }
+    }
+
+    /// The number of bytes that wait to be written.
+    #[inline]
+    pub fn output_len(&self) -> usize {
+        self.output.len()
+    }
+
+    /// Fills `slices` with the bytes that wait, in order; returns how many slices it used. There may be more than
+    /// fits.
+    pub fn output<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        self.output.slices(slices)
+    }
+
+    /// The first `count` bytes of the output were written.
+    pub fn advance_output(&mut self, count: usize) {
+        self.output.advance(count);
+        if self.heartbeats.next_pong.is_some() && self.is_ready() {
+            self.put_next_pong();
+        }
+    }
+
+    /// Lends a buffer for the output, best before pushing. It is given back at once if the engine has a lent one.
+    pub fn lend_buffer(&mut self, buffer: Vec<u8>) -> Option<Vec<u8>> {
+        self.output.lend(buffer)
+    }
+
+    /// Gives the lent buffer back, empty, once all output is taken; the engine then holds none.
+    pub fn reclaim_buffer(&mut self) -> Option<Vec<u8>> {
+        self.output.reclaim()
+    }
+
+    /// Whether the handshake is complete and messages may be pushed.
+    #[inline]
+    pub fn is_ready(&self) -> bool {
+        matches!(self.phase, Phase::Ready)
+    }
+
+    /// When [`handle_timeout`](Engine::handle_timeout) is due, as things stand.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next(&self.config)
+    }
+
+    /// Does what is due at `now`: sends a PING, or finds that the peer took too long.
+    ///
+    /// # Errors
+    /// The handshake is not complete in time, or the peer is silent; as for [`next_event`](Engine::next_event).
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), ProtocolError> {
+        if let Phase::Closed = self.phase {
+            return Err(ProtocolError::Closed);
+        }
+        match self.timers.expire(&self.config, now) {
+            Ok(true) => self.put_ping(),
+            Ok(false) => {}
+            Err(fault) => {
+                self.close(&fault);
+                return Err(fault);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends everything but the output, and tells the peer why if it is waiting to be told.
+    fn close(&mut self, fault: &ProtocolError) {
+        if let (Phase::Handshake(_), Some(reason)) = (&self.phase, fault.reason_for_peer()) {
+            self.output.put_frame(COMMAND, &command::error(reason));
+        }
+        self.phase = Phase::Closed;
+        self.decoder = Decoder::default();
+        self.assembly.clear();
+        self.timers.stop();
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let phase = match self.phase {
+            Phase::Greeting(_) => "greeting",
+            Phase::Handshake(_) => "handshake",
+            Phase::Ready => "ready",
+            Phase::Closed => "closed",
+        };
+        f.debug_struct("Engine")
+            .field("socket_type", &self.config.socket_type)
+            .field("phase", &phase)
+            .field("output_len", &self.output_len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn into_frame(body: Body<'_>) -> Frame {
+    match body {
+        Body::Borrowed(bytes) => Frame::copy_from(bytes),
+        Body::Owned(bytes) => Frame::from(bytes),
+    }
+}
+
+/// A subscription as sockets see it, whatever form it came in.
+fn subscription(kind: u8, topic: &[u8]) -> Message {
+    Message::from(Frame::from([&[kind], topic].concat()))
+}

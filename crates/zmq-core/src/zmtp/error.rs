@@ -1,0 +1,223 @@
+//! What a peer can do wrong, and what it is told.
+
+use crate::socket_type::SocketType;
+use std::fmt;
+use std::time::Duration;
+
+/// Why an engine gave its connection up. The connection is to be closed, after an attempt to write what output is
+/// left.
+///
+/// The text of a peer in a variant is escaped and bounded, so that it is safe to log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// What arrived first is no ZMTP greeting of any version.
+    NotZmtp {
+        /// What it looks like instead, if that is known.
+        looks_like: Option<&'static str>,
+    },
+    /// The peer speaks a version of ZMTP that we do not.
+    UnsupportedVersion {
+        /// The peer's version.
+        version: &'static str,
+    },
+    /// The peer uses another security mechanism.
+    MechanismMismatch {
+        /// Our mechanism.
+        ours: &'static str,
+        /// The peer's mechanism.
+        theirs: Box<str>,
+    },
+    /// A frame has flags that no version defines (RFC 37: "Bits 7-3 are reserved").
+    ReservedFlags {
+        /// The flags.
+        flags: u8,
+    },
+    /// A command claims that it continues in another frame.
+    CommandWithMore,
+    /// A message frame arrived before the handshake was complete.
+    MessageInHandshake,
+    /// A command that has no place in this handshake.
+    UnexpectedCommand {
+        /// The name of the command.
+        name: Box<str>,
+    },
+    /// A command does not have the form that its name asks for.
+    MalformedCommand {
+        /// The name of the command; "command" if it has none.
+        command: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A property appears twice in the peer's metadata.
+    DuplicateProperty {
+        /// The name of the property.
+        name: Box<str>,
+    },
+    /// The peer's metadata has more than 8 KiB or 64 properties.
+    MetadataTooLarge,
+    /// The two socket types may not talk to each other.
+    IncompatibleSocketType {
+        /// Our type.
+        ours: SocketType,
+        /// The peer's type.
+        theirs: SocketType,
+    },
+    /// The peer has a socket type that we do not know.
+    UnknownSocketType {
+        /// Our type.
+        ours: SocketType,
+        /// What the peer calls its type.
+        theirs: Box<str>,
+    },
+    /// The peer sent ERROR: it refuses us.
+    RefusedByPeer {
+        /// The peer's reason.
+        reason: Box<str>,
+    },
+    /// A message is larger than we accept.
+    MessageTooLarge {
+        /// Its size as far as the peer announced it, in bytes.
+        size: u64,
+        /// What we accept.
+        limit: u64,
+    },
+    /// A message has more frames than we accept.
+    TooManyFrames {
+        /// What we accept.
+        limit: usize,
+    },
+    /// The handshake was not complete in time.
+    HandshakeTimeout {
+        /// The time it had.
+        after: Duration,
+    },
+    /// Nothing arrived after our PING.
+    HeartbeatTimeout {
+        /// How long was waited.
+        after: Duration,
+    },
+    /// Nothing arrived for as long as the peer itself said we should wait.
+    TimeToLiveExpired {
+        /// The time to live in the peer's last PING.
+        after: Duration,
+    },
+    /// The engine was used after an error.
+    Closed,
+}
+
+impl ProtocolError {
+    /// Whether the peer was silent rather than wrong: trying again may succeed.
+    pub fn is_timeout(&self) -> bool {
+        matches!(
+            self,
+            ProtocolError::HandshakeTimeout { .. }
+                | ProtocolError::HeartbeatTimeout { .. }
+                | ProtocolError::TimeToLiveExpired { .. }
+        )
+    }
+
+    /// The reason in the ERROR command that the peer gets, or `None` if it gets none. It is sent only while the
+    /// handshake is under way: before, the peer could not read it; after, it would not.
+    ///
+    /// The one map from fault to wire.
+    pub fn reason_for_peer(&self) -> Option<&'static str> {
+        match self {
+            ProtocolError::ReservedFlags { .. } => Some("Reserved flags"),
+            ProtocolError::CommandWithMore => Some("Command in several frames"),
+            ProtocolError::MessageInHandshake => Some("Message before READY"),
+            ProtocolError::UnexpectedCommand { .. } => Some("Unexpected command"),
+            ProtocolError::MalformedCommand { .. } => Some("Malformed command"),
+            ProtocolError::DuplicateProperty { .. } => Some("Duplicate property"),
+            ProtocolError::MetadataTooLarge => Some("Metadata too large"),
+            ProtocolError::IncompatibleSocketType { .. } => Some("Incompatible socket type"),
+            ProtocolError::UnknownSocketType { .. } => Some("Unknown socket type"),
+            ProtocolError::HandshakeTimeout { .. } => Some("Handshake timed out"),
+            ProtocolError::NotZmtp { .. }
+            | ProtocolError::UnsupportedVersion { .. }
+            | ProtocolError::MechanismMismatch { .. }
+            | ProtocolError::RefusedByPeer { .. }
+            | ProtocolError::MessageTooLarge { .. }
+            | ProtocolError::TooManyFrames { .. }
+            | ProtocolError::HeartbeatTimeout { .. }
+            | ProtocolError::TimeToLiveExpired { .. }
+            | ProtocolError::Closed => None,
+        }
+    }
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ProtocolError::NotZmtp { looks_like: Some(other) } => {
+                write!(f, "the peer does not speak ZMTP; it looks like {other}")
+            }
+            ProtocolError::NotZmtp { looks_like: None } => f.write_str("the peer does not speak ZMTP"),
+            ProtocolError::UnsupportedVersion { version } => {
+                write!(f, "the peer speaks ZMTP {version}; 3.0 or later is needed")
+            }
+            ProtocolError::MechanismMismatch { ours, theirs } => write!(
+                f,
+                "the peer uses the security mechanism \"{theirs}\" and this socket {ours}; configure both alike"
+            ),
+            ProtocolError::ReservedFlags { flags } => {
+                write!(f, "the peer sent a frame with the flags {flags:#04x}, some of which are reserved")
+            }
+            ProtocolError::CommandWithMore => f.write_str("the peer sent a command in several frames"),
+            ProtocolError::MessageInHandshake => {
+                f.write_str("the peer sent a message before the handshake was complete")
+            }
+            ProtocolError::UnexpectedCommand { name } => {
+                write!(f, "the peer sent the command \"{name}\" during the handshake, where it has no place")
+            }
+            ProtocolError::MalformedCommand { command, problem } => {
+                write!(f, "the peer sent a malformed {command}: {problem}")
+            }
+            ProtocolError::DuplicateProperty { name } => {
+                write!(f, "the peer sent the property \"{name}\" twice")
+            }
+            ProtocolError::MetadataTooLarge => {
+                f.write_str("the peer sent more than 8 KiB or 64 properties of metadata")
+            }
+            ProtocolError::IncompatibleSocketType { ours, theirs } => {
+                write!(f, "the peer is a {theirs} socket, which cannot talk to a {ours} socket")
+            }
+            ProtocolError::UnknownSocketType { ours, theirs } => {
+                write!(f, "the peer is a \"{theirs}\" socket, which a {ours} socket does not know")
+            }
+            ProtocolError::RefusedByPeer { reason } => {
+                write!(f, "the peer refused the connection: \"{reason}\"")
+            }
+            ProtocolError::MessageTooLarge { size, limit } => {
+                write!(f, "the peer sent a message of {size} bytes or more; this socket accepts {limit}")
+            }
+            ProtocolError::TooManyFrames { limit } => {
+                write!(f, "the peer sent a message of more than {limit} frames, the most this socket accepts")
+            }
+            ProtocolError::HandshakeTimeout { after } => {
+                write!(f, "the peer did not complete the handshake within {after:?}")
+            }
+            ProtocolError::HeartbeatTimeout { after } => {
+                write!(f, "the peer did not answer a PING within {after:?}")
+            }
+            ProtocolError::TimeToLiveExpired { after } => {
+                write!(f, "the peer was silent for {after:?}, the time to live that it set itself")
+            }
+            ProtocolError::Closed => f.write_str("the connection was given up before"),
+        }
+    }
+}
+
+impl std::error::Error for ProtocolError {}
+
+/// The text of a peer, safe to show.
+pub(super) fn printable(bytes: &[u8]) -> Box<str> {
+    bytes
+        .iter()
+        .take(255)
+        .copied()
+        .flat_map(std::ascii::escape_default)
+        .map(char::from)
+        .collect::<String>()
+        .into()
+}

@@ -1,0 +1,284 @@
+//! The handshake: what is exchanged between the greeting and the first message.
+//!
+//! One variant per mechanism. NULL (RFC 37) is one READY each way, both at once as libzmq does it. PLAIN and CURVE,
+//! and the exchange of identities in ZMTP 2.0, are further variants; what they share is the metadata.
+
+use super::command::{self, Command, malformed};
+use super::config::Config;
+use super::error::{ProtocolError, printable};
+use super::frame::{COMMAND, Header};
+use super::output::Output;
+use crate::peer::Peer;
+use crate::socket_type::SocketType;
+use bytes::Bytes;
+
+/// Most bytes of metadata.
+const MAX_METADATA: usize = 8 * 1024;
+/// Most properties.
+const MAX_PROPERTIES: usize = 64;
+/// The longest command of a handshake: the metadata and its name.
+const MAX_COMMAND: u64 = MAX_METADATA as u64 + 6;
+/// Only the authentication and the transport may say these of a peer, never the peer itself.
+const VOUCHED_FOR_BY_US: [&str; 2] = ["User-Id", "Peer-Address"];
+
+/// A handshake under way.
+pub(super) enum Handshake {
+    /// Our READY is sent, the peer's is awaited.
+    Null,
+}
+
+impl Handshake {
+    /// Begins the handshake of the NULL mechanism.
+    pub fn start_null(config: &Config, output: &mut Output) -> Handshake {
+        output.put_frame(COMMAND, &ready(config));
+        Handshake::Null
+    }
+
+    /// Whether the frame of `header` may come; asked before any of it is kept.
+    pub fn admit(header: &Header) -> Result<(), ProtocolError> {
+        // RFC 37, handshake: commands only; libzmq does not look.
+        if !header.command {
+            return Err(ProtocolError::MessageInHandshake);
+        }
+        if header.length > MAX_COMMAND {
+            return Err(ProtocolError::MetadataTooLarge);
+        }
+        Ok(())
+    }
+
+    /// Takes the peer's next command; returns the peer when the handshake is complete.
+    pub fn receive(&mut self, body: &[u8], config: &Config) -> Result<Option<Peer>, ProtocolError> {
+        match self {
+            Handshake::Null => receive_null(body, config).map(Some),
+        }
+    }
+}
+
+/// RFC 37, the NULL security mechanism: READY or ERROR.
+fn receive_null(body: &[u8], config: &Config) -> Result<Peer, ProtocolError> {
+    match Command::parse(body)? {
+        Command::Ready(metadata) => peer(metadata, config.socket_type),
+        Command::Error(data) => {
+            let reason = printable(command::error_reason(data)?);
+            Err(ProtocolError::RefusedByPeer { reason })
+        }
+        _ => {
+            let name = command::split_name(body).map_or(&[][..], |(name, _)| name);
+            Err(ProtocolError::UnexpectedCommand { name: printable(name) })
+        }
+    }
+}
+
+/// The body of our READY.
+fn ready(config: &Config) -> Vec<u8> {
+    let mut body = b"\x05READY".to_vec();
+    write_property(&mut body, "Socket-Type", config.socket_type.as_str().as_bytes());
+    if config.socket_type.sends_identity() {
+        write_property(&mut body, "Identity", &config.routing_id);
+    }
+    body
+}
+
+fn write_property(body: &mut Vec<u8>, name: &str, value: &[u8]) {
+    body.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
+    body.extend_from_slice(name.as_bytes());
+    body.extend_from_slice(&u32::try_from(value.len()).unwrap_or(u32::MAX).to_be_bytes());
+    body.extend_from_slice(value);
+}
+
+/// The peer as its metadata describes it, if `ours` may talk to it.
+fn peer(metadata: &[u8], ours: SocketType) -> Result<Peer, ProtocolError> {
+    let properties = parse_metadata(metadata)?;
+    let find = |name: &str| {
+        properties.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
+    };
+    Ok(Peer {
+        // libzmq accepts a peer that does not name its type.
+        socket_type: find("Socket-Type").map(|name| compatible_type(&name, ours)).transpose()?,
+        routing_id: find("Identity").map(routing_id).transpose()?.unwrap_or_default(),
+        properties: properties.into(),
+        ..Peer::default()
+    })
+}
+
+fn compatible_type(name: &[u8], ours: SocketType) -> Result<SocketType, ProtocolError> {
+    let theirs = SocketType::ALL
+        .into_iter()
+        .find(|kind| kind.as_str().as_bytes() == name)
+        .ok_or_else(|| ProtocolError::UnknownSocketType { ours, theirs: printable(name) })?;
+    if !ours.is_compatible(theirs) {
+        return Err(ProtocolError::IncompatibleSocketType { ours, theirs });
+    }
+    Ok(theirs)
+}
+
+fn routing_id(identity: Bytes) -> Result<Bytes, ProtocolError> {
+    if identity.len() > 255 {
+        return Err(malformed("READY", "its Identity is longer than 255 bytes"));
+    }
+    // RFC 37: ids that start with zero are for generated ones. libzmq accepts them; here they do not count.
+    Ok(if identity.first() == Some(&0) { Bytes::new() } else { identity })
+}
+
+/// The properties of a READY, in order.
+fn parse_metadata(metadata: &[u8]) -> Result<Vec<(String, Bytes)>, ProtocolError> {
+    if metadata.len() > MAX_METADATA {
+        return Err(ProtocolError::MetadataTooLarge);
+    }
+    let mut properties: Vec<(String, Bytes)> = Vec::new();
+    let mut rest = metadata;
+    let mut count = 0;
+    while !rest.is_empty() {
+        let (name, value, after) = split_property(rest)?;
+        rest = after;
+        count += 1;
+        if count > MAX_PROPERTIES {
+            return Err(ProtocolError::MetadataTooLarge);
+        }
+        if properties.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
+            return Err(ProtocolError::DuplicateProperty { name: name.into() });
+        }
+        if !VOUCHED_FOR_BY_US.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)) {
+            properties.push((name.to_owned(), Bytes::copy_from_slice(value)));
+        }
+    }
+    Ok(properties)
+}
+
+/// The first property, and what follows it.
+fn split_property(metadata: &[u8]) -> Result<(&str, &[u8], &[u8]), ProtocolError> {
+    let cut_off = || malformed("READY", "a property is cut off");
+    let (name, rest) = command::split_name(metadata).ok_or_else(cut_off)?;
+    let (length, rest) = rest.split_first_chunk().ok_or_else(cut_off)?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| cut_off())?;
+    let (value, rest) = rest.split_at_checked(length).ok_or_else(cut_off)?;
+    let name = std::str::from_utf8(name).ok().filter(|name| is_property_name(name));
+    let name = name.ok_or_else(|| malformed("READY", "the name of a property is not printable"))?;
+    Ok((name, value, rest))
+}
+
+/// The RFC allows letters, digits and `-_.+`; libzmq anything.
+fn is_property_name(name: &str) -> bool {
+    name.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Options;
+
+    fn config(socket_type: SocketType) -> Config {
+        Config::new(socket_type, &Options::default())
+    }
+
+    fn metadata(properties: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (name, value) in properties {
+            write_property(&mut bytes, name, value);
+        }
+        bytes
+    }
+
+    #[test]
+    fn ready_is_as_libzmq_sends_it() {
+        let dealer = ready(&config(SocketType::Dealer));
+        assert_eq!(dealer, b"\x05READY\x0BSocket-Type\0\0\0\x06DEALER\x08Identity\0\0\0\0");
+        assert_eq!((dealer.len(), ready(&config(SocketType::Router)).len()), (41, 41));
+        assert_eq!(ready(&config(SocketType::Sub)), b"\x05READY\x0BSocket-Type\0\0\0\x03SUB");
+        assert_eq!((ready(&config(SocketType::Sub)).len(), ready(&config(SocketType::Pub)).len()), (25, 25));
+        let named = Config { routing_id: Bytes::from_static(b"me"), ..config(SocketType::Req) };
+        assert!(ready(&named).ends_with(b"\x08Identity\0\0\0\x02me"));
+        let named = Config { routing_id: Bytes::from_static(b"me"), ..config(SocketType::Push) };
+        assert!(!ready(&named).ends_with(b"me"));
+    }
+
+    #[test]
+    fn the_example_of_the_rfc_is_understood() {
+        let body = b"\x05READY\x0BSocket-Type\0\0\0\x06ROUTER";
+        assert_eq!(body.len(), 28);
+        let peer = receive_null(body, &config(SocketType::Dealer)).expect("a peer");
+        assert_eq!(peer.socket_type, Some(SocketType::Router));
+        assert!(peer.routing_id.is_empty());
+    }
+
+    #[test]
+    fn property_names_do_not_depend_on_case() {
+        let bytes = metadata(&[("socket-TYPE", b"PULL"), ("IDENTITY", b"id"), ("X-Colour", b"blue")]);
+        let peer = peer(&bytes, SocketType::Push).expect("a peer");
+        assert_eq!(peer.socket_type, Some(SocketType::Pull));
+        assert_eq!(peer.routing_id, "id");
+        assert_eq!(peer.property("x-colour"), Some(&Bytes::from_static(b"blue")));
+        assert_eq!(peer.properties.len(), 3);
+    }
+
+    #[test]
+    fn what_is_missing_or_generated_does_not_count() {
+        let anonymous = peer(&[], SocketType::Push).expect("a peer");
+        assert_eq!((anonymous.socket_type, anonymous.routing_id.len()), (None, 0));
+        let generated = metadata(&[("Socket-Type", b"DEALER"), ("Identity", b"\0abcd")]);
+        assert_eq!(peer(&generated, SocketType::Router).map(|peer| peer.routing_id), Ok(Bytes::new()));
+    }
+
+    #[test]
+    fn a_peer_cannot_vouch_for_itself() {
+        let bytes = metadata(&[("Socket-Type", b"PULL"), ("user-id", b"root"), ("Peer-Address", b"::1")]);
+        assert_eq!(peer(&bytes, SocketType::Push).map(|peer| peer.properties.len()), Ok(1));
+    }
+
+    #[test]
+    fn types_must_be_known_and_compatible() {
+        let (ours, theirs) = (SocketType::Push, SocketType::Sub);
+        let refused = peer(&metadata(&[("Socket-Type", b"SUB")]), ours);
+        assert_eq!(refused, Err(ProtocolError::IncompatibleSocketType { ours, theirs }));
+        let refused = peer(&metadata(&[("Socket-Type", b"GATHER\n")]), ours);
+        assert_eq!(refused, Err(ProtocolError::UnknownSocketType { ours, theirs: r"GATHER\n".into() }));
+    }
+
+    #[test]
+    fn bad_metadata_is_refused() {
+        let parse = |bytes: &[u8]| peer(bytes, SocketType::Push).err();
+        let whole = metadata(&[("Socket-Type", b"PULL"), ("A", b"1")]);
+        for cut in (1..whole.len()).filter(|cut| *cut != 20) {
+            assert!(
+                matches!(parse(&whole[..cut]), Some(ProtocolError::MalformedCommand { .. })),
+                "cut at {cut}"
+            );
+        }
+        assert_eq!(
+            parse(&metadata(&[("A", b"1"), ("a", b"2")])),
+            Some(ProtocolError::DuplicateProperty { name: "a".into() })
+        );
+        for bad in [metadata(&[("A\n", b"1")]), metadata(&[("\u{e4}", b"1")]), b"\0\0\0\0\0".to_vec()] {
+            assert!(matches!(parse(&bad), Some(ProtocolError::MalformedCommand { .. })), "{bad:?}");
+        }
+        assert!(parse(&metadata(&[("Identity", &[1; 256])])).is_some());
+        assert_eq!(parse(&metadata(&[("Identity", &[1; 255])])), None);
+    }
+
+    #[test]
+    fn metadata_is_bounded() {
+        let names: Vec<String> = (0..65).map(|i| format!("X-{i}")).collect();
+        let many: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b""[..])).collect();
+        assert!(parse_metadata(&metadata(&many[..64])).is_ok());
+        assert_eq!(parse_metadata(&metadata(&many)), Err(ProtocolError::MetadataTooLarge));
+        assert!(parse_metadata(&metadata(&[("X", &[0; MAX_METADATA - 6])])).is_ok());
+        let huge = metadata(&[("X", &[0; MAX_METADATA - 5])]);
+        assert_eq!(parse_metadata(&huge), Err(ProtocolError::MetadataTooLarge));
+        let header = |length| Header { more: false, command: true, length };
+        assert_eq!(Handshake::admit(&header(MAX_COMMAND)), Ok(()));
+        assert_eq!(Handshake::admit(&header(MAX_COMMAND + 1)), Err(ProtocolError::MetadataTooLarge));
+    }
+
+    #[test]
+    fn other_commands_end_the_handshake() {
+        let receive = |body: &[u8]| receive_null(body, &config(SocketType::Push)).err();
+        assert_eq!(
+            receive(b"\x05ERROR\x0DNot allowed\r\n"),
+            Some(ProtocolError::RefusedByPeer { reason: r"Not allowed\r\n".into() })
+        );
+        assert_eq!(receive(b"\x05HELLO"), Some(ProtocolError::UnexpectedCommand { name: "HELLO".into() }));
+        assert_eq!(receive(b"\x04PING\0\0"), Some(ProtocolError::UnexpectedCommand { name: "PING".into() }));
+        assert!(matches!(receive(b"\x05ERROR"), Some(ProtocolError::MalformedCommand { .. })));
+        assert!(matches!(receive(b""), Some(ProtocolError::MalformedCommand { .. })));
+    }
+}

@@ -1,0 +1,62 @@
+//! ZMTP, the wire protocol of ZeroMQ, as an engine without socket and clock.
+//!
+//! Bytes in, events out; messages in, bytes out; time is an argument. Whoever owns the stream drives the [`Engine`],
+//! and the same engine runs under tcp, under a fuzzer and under virtual time.
+//!
+//! ```text
+//!  stream -> next_event -> Greeting -> Handshake -> frames -> Assembly -> Event::Message
+//!            body_to_fill ------------------------^   |
+//!                                                     +-> PING, SUBSCRIBE, CANCEL
+//!  stream <- output <- Output <- push(&Message)
+//! ```
+//!
+//! | module | knows |
+//! | --- | --- |
+//! | `engine` | the phases of a connection; it only dispatches |
+//! | `greeting` | how versions and mechanisms are told apart |
+//! | `handshake` | what is exchanged until the peer is known; one variant per mechanism |
+//! | `frame` | the layout of a frame: the only place to touch for ZMTP 1.0, whose frames differ |
+//! | `decoder`, `assembly` | bytes into frames, frames into messages, within bounds |
+//! | `output` | frames into bytes, copied when small, referenced when large |
+//! | `command` | the bodies of commands |
+//! | `timers` | deadlines: handshake, heartbeat, the peer's time to live |
+//!
+//! # Compatibility
+//! Speaks ZMTP 3.1 (RFC 37) and 3.0 (RFC 23) with the NULL mechanism, as libzmq does where libzmq and the RFCs
+//! differ: both sides send READY at once, the as-server byte is ignored, a peer may leave out its socket type, a PING
+//! is sent to 3.0 peers too, ERROR after the handshake is ignored. It is stricter than libzmq where no honest peer
+//! notices: reserved flag bits, commands in several frames, a handshake outside of commands, duplicate properties.
+//!
+//! # Bounds
+//! Until the handshake is over an engine holds less than 16 KiB of what the peer sent. After it, what it holds is at
+//! most twice what arrived of the message that is arriving, plus 64 KiB, plus the size of a [`Frame`](crate::Frame)
+//! for each part; the option values `max_message_size` and `max_frames` bound both.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss
+    )
+)]
+
+mod assembly;
+mod command;
+mod config;
+mod decoder;
+mod engine;
+mod error;
+mod frame;
+mod greeting;
+mod handshake;
+mod output;
+mod timers;
+
+pub use config::Config;
+pub use engine::{Engine, Event};
+pub use error::ProtocolError;

@@ -1,0 +1,302 @@
+//! Frames into bytes, and the bytes that wait to be written.
+//!
+//! Small bodies are copied into one buffer, so that many messages leave in one write. A large shared body is not
+//! copied: it waits as a reference, and the place in the buffer before which it goes.
+
+use super::frame::{self, MORE};
+use crate::message::{Frame, Message};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+/// The largest shared body that is copied.
+const COPIED_UP_TO: usize = 8 * 1024;
+/// How many taken bytes may stay in the buffer while others wait.
+const STALE_UP_TO: usize = 64 * 1024;
+
+/// Bytes on their way to the peer.
+#[derive(Default)]
+pub(super) struct Output {
+    /// Copied bytes; `buffer[..taken]` is taken.
+    buffer: Vec<u8>,
+    /// Invariant: `taken <= bodies[0].place`, or `taken <= buffer.len()` if there are no bodies.
+    taken: usize,
+    /// Whether `buffer` was lent and is to be given back.
+    lent: bool,
+    /// Invariant: places ascend and are at most `buffer.len()`; no body is empty.
+    bodies: VecDeque<SharedBody>,
+    /// The bytes of all `bodies` together.
+    shared: usize,
+    /// The bytes taken since the beginning.
+    position: u64,
+}
+
+/// A body that is referenced instead of copied.
+struct SharedBody {
+    /// It goes before `buffer[place]`.
+    place: usize,
+    /// What of it is not taken.
+    rest: Bytes,
+}
+
+impl Output {
+    /// Appends a message.
+    #[inline]
+    pub fn put_message(&mut self, message: &Message) {
+        match message.frames() {
+            [frame] => self.put_part(0, frame),
+            frames => self.put_parts(frames),
+        }
+    }
+
+    fn put_parts(&mut self, frames: &[Frame]) {
+        if let Some((last, others)) = frames.split_last() {
+            others.iter().for_each(|frame| self.put_part(MORE, frame));
+            self.put_part(0, last);
+        }
+    }
+
+    #[inline]
+    fn put_part(&mut self, flags: u8, frame: &Frame) {
+        let body = frame.as_bytes();
+        if body.len() <= Frame::INLINE_CAPACITY {
+            self.put_frame(flags, body);
+        } else {
+            self.put_large_part(flags, &[], frame, 0);
+        }
+    }
+
+    /// Appends a frame whose body is `prefix` and then `frame` without its first `skipped` bytes.
+    pub fn put_large_part(&mut self, flags: u8, prefix: &[u8], frame: &Frame, skipped: usize) {
+        let body = frame.as_bytes().get(skipped..).unwrap_or_default();
+        frame::write_header(&mut self.buffer, flags, prefix.len() + body.len());
+        self.buffer.extend_from_slice(prefix);
+        match frame.as_shared() {
+            Some(shared) if body.len() > COPIED_UP_TO => self.refer_to(shared.slice_ref(body)),
+            _ => self.buffer.extend_from_slice(body),
+        }
+    }
+
+    fn refer_to(&mut self, rest: Bytes) {
+        self.shared += rest.len();
+        self.bodies.push_back(SharedBody { place: self.buffer.len(), rest });
+    }
+
+    /// Appends a frame with a copy of `body`.
+    #[inline]
+    pub fn put_frame(&mut self, flags: u8, body: &[u8]) {
+        self.buffer.reserve(frame::MAX_HEADER + body.len());
+        frame::write_header(&mut self.buffer, flags, body.len());
+        self.buffer.extend_from_slice(body);
+    }
+
+    /// Appends bytes as they are.
+    pub fn put(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Marks the next `count` bytes as taken.
+    pub fn advance(&mut self, count: usize) {
+        let mut left = count.min(self.len());
+        self.position = self.position.wrapping_add(left as u64);
+        while left > 0 {
+            left -= self.take_copied(left);
+            left -= self.take_shared(left);
+        }
+        self.forget_taken();
+    }
+
+    /// Takes up to `count` bytes before the first shared body.
+    fn take_copied(&mut self, count: usize) -> usize {
+        let end = self.bodies.front().map_or(self.buffer.len(), |body| body.place);
+        let taken = count.min(end - self.taken);
+        self.taken += taken;
+        taken
+    }
+
+    /// Takes up to `count` bytes of the first shared body. Everything before it is taken if `count` is not zero.
+    fn take_shared(&mut self, count: usize) -> usize {
+        let Some(body) = self.bodies.front_mut() else { return 0 };
+        let taken = count.min(body.rest.len());
+        body.rest = body.rest.slice(taken..);
+        self.shared -= taken;
+        if body.rest.is_empty() {
+            self.bodies.pop_front();
+        }
+        taken
+    }
+
+    /// Keeps the buffer from growing as long as something is always left.
+    fn forget_taken(&mut self) {
+        let all = self.taken == self.buffer.len();
+        if all || (self.taken > STALE_UP_TO && self.taken > self.buffer.len() / 2) {
+            self.drop_front();
+        }
+    }
+
+    fn drop_front(&mut self) {
+        self.buffer.drain(..self.taken);
+        for body in &mut self.bodies {
+            body.place -= self.taken;
+        }
+        self.taken = 0;
+    }
+
+    /// Takes a buffer to fill from now on; gives it back if one is lent already.
+    pub fn lend(&mut self, mut buffer: Vec<u8>) -> Option<Vec<u8>> {
+        if self.lent {
+            return Some(buffer);
+        }
+        self.drop_front();
+        buffer.clear();
+        buffer.extend_from_slice(&self.buffer);
+        self.buffer = buffer;
+        self.lent = true;
+        None
+    }
+
+    /// If nothing waits: frees all memory, and gives the buffer back if it was lent.
+    pub fn reclaim(&mut self) -> Option<Vec<u8>> {
+        if self.len() > 0 {
+            return None;
+        }
+        self.bodies = VecDeque::new();
+        self.taken = 0;
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
+        std::mem::take(&mut self.lent).then_some(buffer)
+    }
+
+    /// The number of bytes that wait.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.buffer.len() - self.taken + self.shared
+    }
+
+    /// The number of bytes taken since the beginning.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The position at which all that waits now will be taken.
+    pub fn end(&self) -> u64 {
+        self.position.wrapping_add(self.len() as u64)
+    }
+
+    /// Fills `slices` with what waits, in order, as far as they reach; returns how many it used.
+    pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut used = 0;
+        for (slice, piece) in slices.iter_mut().zip(self.pieces()) {
+            *slice = IoSlice::new(piece);
+            used += 1;
+        }
+        used
+    }
+
+    /// What waits, in order; no piece is empty.
+    fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(self.taken).chain(self.bodies.iter().map(|body| body.place));
+        let ends = self.bodies.iter().map(|body| body.place).chain(std::iter::once(self.buffer.len()));
+        let copied = starts.zip(ends).map(|(start, end)| self.buffer.get(start..end).unwrap_or_default());
+        let shared = self.bodies.iter().map(|body| &body.rest[..]).chain(std::iter::once(&[][..]));
+        copied.zip(shared).flat_map(|(copied, shared)| [copied, shared]).filter(|piece| !piece.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn large(byte: u8) -> Frame {
+        Frame::from(vec![byte; COPIED_UP_TO + 1])
+    }
+
+    fn taken_in_steps(output: &mut Output, step: usize) -> Vec<u8> {
+        let mut all = Vec::new();
+        while output.len() > 0 {
+            let mut slices = [IoSlice::new(&[]); 3];
+            let used = output.slices(&mut slices);
+            let before = all.len();
+            for slice in &slices[..used] {
+                let left = step - (all.len() - before);
+                all.extend_from_slice(&slice[..slice.len().min(left)]);
+            }
+            output.advance(all.len() - before);
+        }
+        all
+    }
+
+    #[test]
+    fn order_is_kept_however_it_is_taken() {
+        let message =
+            Message::from([Frame::from("a"), large(1), large(2), Frame::new(), Frame::from(&[3; 300])]);
+        let fill = |output: &mut Output| {
+            output.put_message(&message);
+            output.put_message(&Message::from("tail"));
+        };
+        let mut whole = Output::default();
+        fill(&mut whole);
+        let expected = taken_in_steps(&mut whole, usize::MAX);
+        assert_eq!(expected.len(), 3 + 2 * (9 + 8193) + 2 + 309 + 6);
+        for step in [1, 2, 3, 5, 100, 8192, 8193, 10_000] {
+            let mut output = Output::default();
+            fill(&mut output);
+            assert_eq!(taken_in_steps(&mut output, step), expected, "step {step}");
+        }
+    }
+
+    #[test]
+    fn large_shared_bodies_are_not_copied() {
+        let frame = large(7);
+        let mut output = Output::default();
+        output.put_message(&Message::from(frame.clone()));
+        let mut slices = [IoSlice::new(&[]); 4];
+        assert_eq!(output.slices(&mut slices), 2);
+        assert_eq!(slices[1].as_ptr(), frame.as_bytes().as_ptr());
+        assert_eq!(output.len(), 9 + frame.len());
+    }
+
+    #[test]
+    fn an_empty_message_is_nothing() {
+        let mut output = Output::default();
+        output.put_message(&Message::new());
+        assert_eq!(output.len(), 0);
+    }
+
+    #[test]
+    fn a_buffer_is_lent_and_given_back() {
+        let mut output = Output::default();
+        output.put(b"before");
+        output.advance(2);
+        assert_eq!(output.lend(Vec::with_capacity(1000)), None);
+        assert_eq!(output.lend(Vec::with_capacity(2000)).map(|second| second.capacity()), Some(2000));
+        output.put(b" after");
+        assert_eq!(output.reclaim(), None);
+        assert_eq!(taken_in_steps(&mut output, 100), b"fore after");
+        assert!(output.reclaim().is_some_and(|buffer| buffer.is_empty() && buffer.capacity() >= 1000));
+        output.put(b"own");
+        output.advance(3);
+        assert_eq!(output.reclaim(), None);
+        assert_eq!(output.buffer.capacity(), 0);
+    }
+
+    #[test]
+    fn a_buffer_that_is_never_empty_does_not_grow_for_ever() {
+        let mut output = Output::default();
+        for _ in 0..1000 {
+            output.put(&[1; 1000]);
+            output.put_message(&Message::from(large(2)));
+            output.advance(output.len() - 1);
+        }
+        assert!(output.buffer.capacity() <= 4 * STALE_UP_TO);
+        assert_eq!(output.len(), 1);
+    }
+
+    #[test]
+    fn more_than_there_is_cannot_be_taken() {
+        let mut output = Output::default();
+        output.put(b"abc");
+        output.advance(usize::MAX);
+        assert_eq!((output.len(), output.position(), output.end()), (0, 3, 3));
+    }
+}

@@ -1,0 +1,176 @@
+//! The same bytes mean the same, however they are cut.
+
+use crate::common::*;
+use proptest::prelude::*;
+use std::time::Instant;
+use zmq_core::zmtp::Engine;
+use zmq_core::{Frame, Message, SocketType};
+
+/// Feeds `pieces` one after the other until one fails; returns all events, the error, and all that was sent.
+fn hear<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Heard, Vec<u8>) {
+    let mut engine = engine(SocketType::XPub);
+    let mut all = (Vec::new(), None);
+    let mut sent = Vec::new();
+    for piece in pieces {
+        let (events, error) = feed(&mut engine, piece);
+        all.0.extend(events);
+        sent.extend(take_output(&mut engine));
+        if error.is_some() {
+            all.1 = error;
+            break;
+        }
+    }
+    (all, sent)
+}
+
+fn traffic() -> Vec<u8> {
+    let parts: [&[u8]; 14] = [
+        &frame(0, b"\x01topic"),
+        &frame(0, b""),
+        &frame(0, &[7; 70]),
+        &frame(1, b"first"),
+        &frame(1, b""),
+        &command("PING", b"\0\x0Acontext"),
+        &frame(0, &[8; 200]),
+        &frame(0, &[9; 300]),
+        &long_frame(0, 3, b"abc"),
+        &command("SUBSCRIBE", b""),
+        &command("CANCEL", &[b'x'; 260]),
+        &command("JOIN", b"group"),
+        &long_frame(1, 0, b""),
+        &frame(0, b"end"),
+    ];
+    parts.concat()
+}
+
+#[test]
+fn a_stream_may_be_cut_anywhere() {
+    for minor in [0, 1] {
+        let stream = [greeting(minor), ready("XSUB"), traffic()].concat();
+        let (whole, _) = hear([&stream[..]]);
+        assert_eq!((whole.0.len(), &whole.1), (1 + 9, &None));
+        let (by_bytes, sent) = hear(stream.chunks(1));
+        assert_eq!(by_bytes, whole);
+        for cut in 0..stream.len() {
+            let (head, tail) = stream.split_at(cut);
+            assert_eq!(hear([head, tail]), (whole.clone(), sent.clone()), "cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn a_fault_is_the_same_fault_wherever_the_stream_is_cut() {
+    let handshake = [greeting(1), ready("SUB")].concat();
+    let after = |tail: &[u8]| [&handshake[..], &frame(1, b"a"), tail].concat();
+    let mut huge = command("READY", &[0; 200]);
+    huge.extend_from_slice(b"more");
+    let streams = [
+        b"GET / HTTP/1.1\r\n".to_vec(),
+        vec![1, 0],
+        vec![0xFF; 64],
+        [&greeting(1)[..12], b"PLAIN", &[0; 47]].concat(),
+        [greeting(1), frame(0, b"early")].concat(),
+        [greeting(1), ready("PULL")].concat(),
+        [greeting(1), ready("NONSENSE")].concat(),
+        [greeting(1), huge].concat(),
+        [greeting(1), command("ERROR", b"\x02No")].concat(),
+        after(&[0x40]),
+        after(&[5, 1, 0]),
+        after(&long_frame(1, 1 << 63, b"abc")),
+        after(&frame(4, b"\xFFx")),
+        after(&command("PING", &[0; 30])),
+    ];
+    for stream in streams {
+        let (whole, sent) = hear([&stream[..]]);
+        assert!(whole.1.is_some(), "{stream:?}");
+        let (by_bytes, sent_by_bytes) = hear(stream.chunks(1));
+        assert_eq!((&by_bytes, &sent_by_bytes), (&whole, &sent));
+        for cut in 0..stream.len() {
+            let (head, tail) = stream.split_at(cut);
+            assert_eq!(hear([head, tail]), (whole.clone(), sent.clone()), "cut at {cut}");
+        }
+    }
+}
+
+fn body() -> impl Strategy<Value = Vec<u8>> {
+    let size = prop_oneof![
+        8 => 0..80_usize,
+        4 => 200..300_usize,
+        2 => 8_000..9_000_usize,
+        1 => 60_000..200_000_usize,
+    ];
+    (size, any::<u8>())
+        .prop_map(|(size, seed)| (0..size).map(|i| (i as u8).wrapping_mul(31) ^ seed).collect())
+}
+
+fn message() -> impl Strategy<Value = Message> {
+    let parts = prop_oneof![3 => 1..2_usize, 1 => 1..6_usize];
+    parts
+        .prop_flat_map(|count| prop::collection::vec(body(), count))
+        .prop_map(|parts| parts.into_iter().map(Frame::from).collect())
+}
+
+/// Moves `from`'s output to `to` in pieces of the given sizes, into the body where that is offered and `direct` says
+/// so.
+fn carry(from: &mut Engine, to: &mut Engine, sizes: &[(usize, bool)]) -> Vec<Message> {
+    let now = Instant::now();
+    let mut heard = Vec::new();
+    for (size, direct) in sizes.iter().cycle() {
+        if from.output_len() == 0 {
+            return heard;
+        }
+        let space = if *direct { to.body_to_fill() } else { None };
+        let filled = space.map(|space| {
+            let bytes = take_some(from, (*size).min(space.len()));
+            space[..bytes.len()].copy_from_slice(&bytes);
+            bytes.len()
+        });
+        let bytes = match filled {
+            Some(count) => {
+                to.body_filled(count, now);
+                Vec::new()
+            }
+            None => take_some(from, *size),
+        };
+        heard.extend(messages(feed(to, &bytes)));
+    }
+    heard
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn messages_round_trip_however_they_are_cut(
+        sent in prop::collection::vec(message(), 1..12),
+        sizes in prop::collection::vec((1..40_000_usize, any::<bool>()), 1..20),
+    ) {
+        let (mut push, mut pull) = connected(SocketType::Push, SocketType::Pull);
+        for message in &sent {
+            push.push(message);
+        }
+        prop_assert!(carry(&mut push, &mut pull, &sizes) == sent);
+    }
+
+    #[test]
+    fn output_is_the_same_with_and_without_lent_buffers(
+        sent in prop::collection::vec((message(), any::<bool>(), 0..50_000_usize), 1..12),
+    ) {
+        let (mut plain, _) = connected(SocketType::Push, SocketType::Pull);
+        let (mut lent, _) = connected(SocketType::Push, SocketType::Pull);
+        let mut bytes = Vec::new();
+        for (message, lends, take) in &sent {
+            if *lends {
+                lent.lend_buffer(Vec::with_capacity(1000));
+            }
+            plain.push(message);
+            lent.push(message);
+            bytes.extend(take_some(&mut lent, *take));
+            if lent.reclaim_buffer().is_some() {
+                prop_assert_eq!(lent.output_len(), 0);
+            }
+        }
+        bytes.extend(take_output(&mut lent));
+        prop_assert!(bytes == take_output(&mut plain));
+    }
+}

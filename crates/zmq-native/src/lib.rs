@@ -1,0 +1,94 @@
+//! ZeroMQ in pure Rust.
+
+#![forbid(unsafe_code)]
+
+use std::sync::Mutex;
+use zmq_patterns::kind;
+
+pub use zmq_core::{
+    Context, ContextBuilder, DisconnectReason, Dropped, Endpoint, Error, Event, Frame, Message, Monitor, Options, Peer,
+    Result, SendError, SocketType, Stats, Undelivered, options, transport,
+};
+pub use zmq_patterns::{AnySocket, PollEvent, Poller, Published, Receiver, Reply, RoutingId, Sender, proxy, proxy_with_capture};
+
+/// The environment of this crate's sockets: a context with every transport whose feature is on, made when it is first
+/// needed and gone with its last socket.
+#[derive(Clone, Copy, Debug)]
+pub enum Native {}
+
+impl zmq_patterns::Environment for Native {}
+
+impl zmq_patterns::DefaultContext for Native {
+    fn context() -> Result<Context> {
+        context()
+    }
+}
+
+/// A socket of type `K`; see [`zmq_patterns::Socket`].
+pub type Socket<K> = zmq_patterns::Socket<K, Native>;
+
+macro_rules! aliases {
+    ($($name:ident $what:literal;)*) => {$(
+        #[doc = concat!("A ", $what, " socket.")]
+        pub type $name = Socket<kind::$name>;
+    )*};
+}
+
+aliases! {
+    Pair "PAIR: one peer, both ways";
+    Pub "PUB: to every subscriber that matches";
+    Sub "SUB: from every publisher, filtered";
+    Req "REQ: a request, then its reply";
+    Rep "REP: a request, then our reply";
+    Dealer "DEALER: to the peers in turn, from all of them fairly";
+    Router "ROUTER: to and from peers by name";
+    Pull "PULL: from the pushing peers fairly";
+    Push "PUSH: to the pulling peers in turn";
+    XPub "XPUB: a PUB that shows subscriptions";
+    XSub "XSUB: a SUB that subscribes by sending";
+}
+
+/// The default context: made when it is first needed, gone with the last socket in it.
+///
+/// # Errors
+/// Whatever keeps it from being made.
+pub fn context() -> Result<Context> {
+    static DEFAULT: Mutex<zmq_core::WeakContext> = Mutex::new(zmq_core::WeakContext::new());
+    let mut default = DEFAULT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(context) = default.upgrade().filter(|context| !context.is_inherited()) {
+        return Ok(context);
+    }
+    let context = context_builder().build()?;
+    *default = context.downgrade();
+    Ok(context)
+}
+
+/// Sets a context up that has every transport whose feature is on.
+pub fn context_builder() -> ContextBuilder {
+    let builder = Context::builder();
+    #[cfg(feature = "tcp")]
+    let builder = builder.transport(zmq_transport_tcp::Tcp::new());
+    #[cfg(feature = "ipc")]
+    let builder = builder.transport(zmq_transport_ipc::Ipc::new());
+    #[cfg(feature = "inproc")]
+    let builder = builder.transport(zmq_transport_inproc::Inproc::new());
+    builder
+}
+
+/// The version of this crate: major, minor, patch (`zmq_version`).
+pub const fn version() -> (u32, u32, u32) {
+    const fn number(text: &str) -> u32 {
+        let bytes = text.as_bytes();
+        let (mut value, mut index) = (0, 0);
+        while index < bytes.len() {
+            value = value * 10 + (bytes[index] - b'0') as u32;
+            index += 1;
+        }
+        value
+    }
+    (
+        number(env!("CARGO_PKG_VERSION_MAJOR")),
+        number(env!("CARGO_PKG_VERSION_MINOR")),
+        number(env!("CARGO_PKG_VERSION_PATCH")),
+    )
+}

@@ -1,0 +1,193 @@
+//! A socket whose type is known at run time only.
+
+use crate::kind::pattern_of;
+use crate::pattern::Pattern;
+use crate::socket::{Cell, Patience, State};
+use std::fmt;
+use std::time::Duration;
+use zmq_core::{
+    Context, Endpoint, Error, Message, Monitor, Options, Result, SendError, SocketBase, SocketType, Stats,
+};
+
+/// A socket of any type: for programs that choose it at run time, and for [`proxy`](fn@crate::proxy). The same code as
+/// [`Socket`](crate::Socket); what the type cannot do is an [`Error::State`].
+pub struct AnySocket {
+    cell: Cell<State<Box<dyn Pattern>>>,
+    socket_type: SocketType,
+}
+
+impl AnySocket {
+    /// A socket without endpoints.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`], [`Error::TooManySockets`], [`Error::Terminated`], [`Error::Forked`].
+    pub fn new(context: &Context, socket_type: SocketType, options: Options) -> Result<AnySocket> {
+        let base = SocketBase::new(context, socket_type, options)?;
+        let state = State::new(base, pattern_of(socket_type))?;
+        Ok(AnySocket { cell: Cell::Own(Box::new(state)), socket_type })
+    }
+
+    /// As [`Socket::bind_to`](crate::Socket::bind_to).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn bind(&mut self, endpoint: impl AsRef<str>) -> Result<Endpoint> {
+        self.with(|state| state.base.bind(endpoint.as_ref()))?
+    }
+
+    /// As [`Socket::connect_to`](crate::Socket::connect_to).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn connect(&mut self, endpoint: impl AsRef<str>) -> Result<Endpoint> {
+        self.with(|state| state.base.connect(endpoint.as_ref(), &[]))?
+    }
+
+    /// As [`Socket::unbind`](crate::Socket::unbind).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn unbind(&mut self, endpoint: impl AsRef<str>) -> Result<()> {
+        self.with(|state| state.base.unbind(endpoint.as_ref()))?
+    }
+
+    /// As [`Socket::disconnect`](crate::Socket::disconnect).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn disconnect(&mut self, endpoint: impl AsRef<str>) -> Result<()> {
+        self.with(|state| {
+            state.base.disconnect(endpoint.as_ref())?;
+            state.follow();
+            Ok(())
+        })?
+    }
+
+    /// As [`Socket::send`](crate::Socket::send).
+    ///
+    /// # Errors
+    /// As there, and [`Error::State`] if the type does not send.
+    pub fn send(&mut self, message: impl Into<Message>) -> Result<(), SendError> {
+        self.send_with(message.into(), |state| Patience::timeout(state.base.options().send_timeout))
+    }
+
+    /// As [`Socket::try_send`](crate::Socket::try_send).
+    ///
+    /// # Errors
+    /// As there, and [`Error::State`] if the type does not send.
+    pub fn try_send(&mut self, message: impl Into<Message>) -> Result<(), SendError> {
+        self.send_with(message.into(), |_| Patience::Now)
+    }
+
+    /// As [`Socket::send_timeout`](crate::Socket::send_timeout).
+    ///
+    /// # Errors
+    /// As there, and [`Error::State`] if the type does not send.
+    pub fn send_timeout(&mut self, message: impl Into<Message>, timeout: Duration) -> Result<(), SendError> {
+        self.send_with(message.into(), |_| Patience::timeout(Some(timeout)))
+    }
+
+    /// As [`Socket::recv`](crate::Socket::recv).
+    ///
+    /// # Errors
+    /// As there, and [`Error::State`] if the type does not receive.
+    pub fn recv(&mut self) -> Result<Message> {
+        self.with(|state| {
+            let patience = Patience::timeout(state.base.options().recv_timeout);
+            state.receive(patience)
+        })?
+    }
+
+    /// As [`Socket::try_recv`](crate::Socket::try_recv).
+    ///
+    /// # Errors
+    /// As there, and [`Error::State`] if the type does not receive.
+    pub fn try_recv(&mut self) -> Result<Message> {
+        self.with(|state| state.receive(Patience::Now))?
+    }
+
+    /// As [`Socket::recv_timeout`](crate::Socket::recv_timeout).
+    ///
+    /// # Errors
+    /// As there, and [`Error::State`] if the type does not receive.
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Message> {
+        self.with(|state| state.receive(Patience::timeout(Some(timeout))))?
+    }
+
+    /// As [`Socket::subscribe`](crate::Socket::subscribe).
+    ///
+    /// # Errors
+    /// [`Error::State`] if the type does not subscribe, [`Error::Terminated`].
+    pub fn subscribe(&mut self, topic: impl AsRef<[u8]>) -> Result<()> {
+        self.change_subscriptions(topic.as_ref(), true).map(drop)
+    }
+
+    /// As [`Socket::unsubscribe`](crate::Socket::unsubscribe).
+    ///
+    /// # Errors
+    /// [`Error::State`] if the type does not subscribe, [`Error::Terminated`].
+    pub fn unsubscribe(&mut self, topic: impl AsRef<[u8]>) -> Result<bool> {
+        self.change_subscriptions(topic.as_ref(), false)
+    }
+
+    /// The type.
+    pub fn socket_type(&self) -> SocketType {
+        self.socket_type
+    }
+
+    /// As [`Socket::last_endpoint`](crate::Socket::last_endpoint).
+    pub fn last_endpoint(&mut self) -> Option<Endpoint> {
+        self.with(|state| state.base.last_endpoint()).ok().flatten()
+    }
+
+    /// As [`Socket::monitor`](crate::Socket::monitor).
+    ///
+    /// # Errors
+    /// [`Error::Terminated`].
+    pub fn monitor(&mut self) -> Result<Monitor> {
+        self.with(|state| state.base.monitor())
+    }
+
+    /// As [`Socket::stats`](crate::Socket::stats).
+    pub fn stats(&mut self) -> Stats {
+        self.with(|state| {
+            state.follow();
+            state.base.stats()
+        })
+        .unwrap_or_default()
+    }
+
+    pub(crate) fn cell(&mut self) -> &mut Cell<State<Box<dyn Pattern>>> {
+        &mut self.cell
+    }
+
+    fn change_subscriptions(&mut self, topic: &[u8], add: bool) -> Result<bool> {
+        self.with(|state| state.with_pattern(|pattern, base| pattern.change_subscription(topic, add, base)))??
+    }
+
+    fn with<R>(&mut self, work: impl FnOnce(&mut State<Box<dyn Pattern>>) -> R) -> Result<R> {
+        self.cell.with(work).ok_or(Error::Terminated)
+    }
+
+    fn send_with(
+        &mut self,
+        message: Message,
+        patience: impl FnOnce(&State<Box<dyn Pattern>>) -> Patience,
+    ) -> Result<(), SendError> {
+        let mut message = Some(message);
+        let result = self.cell.with(|state| {
+            let patience = patience(state);
+            state.send(message.take().unwrap_or_default(), patience)
+        });
+        match result {
+            Some(result) => result,
+            None => Err(SendError { error: Error::Terminated, message: message.unwrap_or_default() }),
+        }
+    }
+}
+
+impl fmt::Debug for AnySocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AnySocket({})", self.socket_type)
+    }
+}

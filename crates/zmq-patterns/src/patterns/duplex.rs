@@ -1,0 +1,139 @@
+//! Patterns whose two directions have nothing to do with each other: PUSH, PULL, DEALER, PAIR. They can be split.
+
+use super::{NO_RECEIVE, NO_SEND};
+use crate::fair_queue::FairQueue;
+use crate::load_balance::LoadBalance;
+use crate::pattern::{Pattern, Refused};
+use zmq_core::{Error, Message, PipeEvent, Result, SocketBase};
+
+/// One direction of a pattern.
+pub(crate) trait Outgoing: Send + Default + 'static {
+    fn handle(&mut self, event: PipeEvent, base: &mut SocketBase);
+    fn try_send(&mut self, message: Message, base: &mut SocketBase) -> Result<(), Refused>;
+    fn can_send(&mut self) -> bool;
+}
+
+/// The other direction.
+pub(crate) trait Incoming: Send + Default + 'static {
+    fn handle(&mut self, event: PipeEvent, base: &mut SocketBase);
+    fn try_receive(&mut self, base: &mut SocketBase) -> Result<Option<Message>>;
+    fn can_receive(&mut self) -> bool;
+}
+
+/// Both.
+#[derive(Default)]
+pub struct Duplex<O, I> {
+    pub(crate) outgoing: O,
+    pub(crate) incoming: I,
+}
+
+impl<O: Outgoing, I: Incoming> Pattern for Duplex<O, I> {
+    fn handle(&mut self, event: PipeEvent, base: &mut SocketBase) {
+        match event {
+            PipeEvent::Outlet(..) | PipeEvent::Writable(_) | PipeEvent::Closed(_) => {
+                self.outgoing.handle(event, base);
+            }
+            PipeEvent::Inlet(..) | PipeEvent::Readable(_) => self.incoming.handle(event, base),
+            // Comes through both mailboxes.
+            event => self.outgoing.handle(event, base),
+        }
+    }
+
+    #[inline]
+    fn try_send(&mut self, message: Message, base: &mut SocketBase) -> Result<(), Refused> {
+        self.outgoing.try_send(message, base)
+    }
+
+    #[inline]
+    fn try_receive(&mut self, base: &mut SocketBase) -> Result<Option<Message>> {
+        self.incoming.try_receive(base)
+    }
+
+    fn can_send(&mut self, _: &mut SocketBase) -> bool {
+        self.outgoing.can_send()
+    }
+
+    fn can_receive(&mut self, _: &mut SocketBase) -> bool {
+        self.incoming.can_receive()
+    }
+}
+
+/// To one peer at a time, in turn; waits when none has room.
+impl Outgoing for LoadBalance {
+    fn handle(&mut self, event: PipeEvent, base: &mut SocketBase) {
+        match event {
+            PipeEvent::Outlet(outlet, _) => self.attach(outlet),
+            PipeEvent::Writable(id) | PipeEvent::Up(id, _) => self.activate(id),
+            PipeEvent::Down(id) if base.options().immediate => self.suspend(id),
+            PipeEvent::Closed(id) => drop(self.detach(id)),
+            _ => {}
+        }
+    }
+
+    #[inline]
+    fn try_send(&mut self, message: Message, base: &mut SocketBase) -> Result<(), Refused> {
+        let size = message.size();
+        self.send(message).map_err(Refused::Full)?;
+        base.after_send(size);
+        Ok(())
+    }
+
+    fn can_send(&mut self) -> bool {
+        LoadBalance::can_send(self)
+    }
+}
+
+/// From each peer in turn.
+impl Incoming for FairQueue {
+    fn handle(&mut self, event: PipeEvent, _: &mut SocketBase) {
+        match event {
+            PipeEvent::Inlet(inlet, _) => self.attach(inlet),
+            PipeEvent::Readable(id) => self.activate(id),
+            _ => {}
+        }
+    }
+
+    #[inline]
+    fn try_receive(&mut self, _: &mut SocketBase) -> Result<Option<Message>> {
+        Ok(self.receive().map(|(_, message)| message))
+    }
+
+    fn can_receive(&mut self) -> bool {
+        FairQueue::can_receive(self)
+    }
+}
+
+/// A direction that the type does not have. What peers send all the same is thrown away.
+#[derive(Default)]
+pub struct Silent {
+    strays: FairQueue,
+}
+
+impl Outgoing for Silent {
+    fn handle(&mut self, _: PipeEvent, _: &mut SocketBase) {}
+
+    fn try_send(&mut self, message: Message, _: &mut SocketBase) -> Result<(), Refused> {
+        Err(Refused::failed(Error::State { hint: NO_SEND }, message))
+    }
+
+    fn can_send(&mut self) -> bool {
+        false
+    }
+}
+
+impl Incoming for Silent {
+    fn handle(&mut self, event: PipeEvent, base: &mut SocketBase) {
+        Incoming::handle(&mut self.strays, event, base);
+        while self.strays.receive().is_some() {
+            base.count_unread();
+        }
+    }
+
+    fn try_receive(&mut self, _: &mut SocketBase) -> Result<Option<Message>> {
+        Err(Error::State { hint: NO_RECEIVE })
+    }
+
+    fn can_receive(&mut self) -> bool {
+        false
+    }
+}

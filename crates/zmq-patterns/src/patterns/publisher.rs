@@ -1,0 +1,201 @@
+//! PUB and XPUB: to everybody who subscribed (RFC 29).
+
+use super::NO_RECEIVE;
+use crate::fair_queue::FairQueue;
+use crate::fan_out::FanOut;
+use crate::pattern::{Pattern, Refused};
+use crate::prefix_filter::{Cancelled, PrefixFilter, Subscribed};
+use crate::typed::Published;
+use std::collections::VecDeque;
+use zmq_core::options::XPubVerbosity;
+use zmq_core::{Error, Frame, Message, PipeEvent, PipeId, Result, SocketBase, SocketType};
+
+/// The pattern of PUB and XPUB.
+#[derive(Default)]
+pub struct Publisher {
+    incoming: FairQueue,
+    outlets: FanOut,
+    filter: PrefixFilter,
+    /// What an XPUB shows to the application.
+    shown: VecDeque<Message>,
+    /// The peers that the message at hand goes to.
+    matched: Vec<PipeId>,
+    /// What became of the last message.
+    published: Published,
+}
+
+impl Publisher {
+    /// How many peers are subscribed to anything.
+    pub(crate) fn subscribers(&mut self, base: &mut SocketBase) -> usize {
+        self.follow_subscriptions(base);
+        let filter = &self.filter;
+        self.outlets.iter_mut().filter(|outlet| filter.held_by(outlet.id()).0 > 0).count()
+    }
+
+    /// What became of the last message.
+    pub(crate) fn published(&self) -> Published {
+        self.published
+    }
+
+    /// Takes in what the peers sent: subscriptions, and for an XPUB anything.
+    fn follow_subscriptions(&mut self, base: &mut SocketBase) {
+        while let Some((peer, message)) = self.incoming.receive() {
+            let body = if message.len() == 1 { message.body() } else { &[] };
+            match body.split_first() {
+                Some((1, topic)) => self.subscribe(topic, peer, base),
+                Some((0, topic)) => self.cancel(topic, peer, base),
+                _ if shows(base) => self.shown.push_back(message),
+                _ => base.count_unread(),
+            }
+        }
+        while let Some(peer) = self.incoming.take_finished() {
+            self.forget(peer, base);
+        }
+    }
+
+    fn subscribe(&mut self, topic: &[u8], peer: PipeId, base: &SocketBase) {
+        let subscribed = self.filter.subscribe(topic, peer);
+        let verbose = base.options().xpub_verbosity != XPubVerbosity::Changes;
+        if shows(base) && (verbose || subscribed == Subscribed::First) {
+            self.show(1, topic);
+        }
+    }
+
+    fn cancel(&mut self, topic: &[u8], peer: PipeId, base: &SocketBase) {
+        let cancelled = self.filter.cancel(topic, peer);
+        let verbose = base.options().xpub_verbosity == XPubVerbosity::All && cancelled != Cancelled::Unknown;
+        if shows(base) && (verbose || cancelled == Cancelled::Last) {
+            self.show(0, topic);
+        }
+    }
+
+    /// The peer has left: nobody may hold its topics any more.
+    fn forget(&mut self, peer: PipeId, base: &SocketBase) {
+        let shows = shows(base);
+        let shown = &mut self.shown;
+        self.filter.remove_peer(peer, |topic, last| {
+            if last && shows {
+                shown.push_back(marked(0, topic));
+            }
+        });
+        if base.options().invert_matching && self.outlets.get_mut(peer).is_some() {
+            self.filter.add_peer(peer);
+        }
+    }
+
+    fn show(&mut self, mark: u8, topic: &[u8]) {
+        self.shown.push_back(marked(mark, topic));
+    }
+
+    fn find_matches(&mut self, topic: &[u8], base: &SocketBase) {
+        let matched = &mut self.matched;
+        matched.clear();
+        if base.options().invert_matching {
+            self.filter.for_each_unmatched(topic, |peer| matched.push(peer));
+        } else {
+            self.filter.for_each_match(topic, |peer| matched.push(peer));
+        }
+    }
+
+    /// Whether somebody who must get the message has no room; asks them to report.
+    fn somebody_is_full(&mut self) -> bool {
+        let mut full = false;
+        for peer in &self.matched {
+            if let Some(outlet) = self.outlets.get_mut(*peer) {
+                full |= !outlet.can_send() && outlet.wait_for_room();
+            }
+        }
+        full
+    }
+
+    fn send_copies(&mut self, message: Message, base: &mut SocketBase) {
+        let Some((last, others)) = self.matched.split_last() else { return };
+        let mut dropped = 0;
+        for peer in others {
+            dropped += usize::from(!send_copy(&mut self.outlets, *peer, message.clone(), base));
+        }
+        dropped += usize::from(!send_copy(&mut self.outlets, *last, message, base));
+        self.published = Published { matched: self.matched.len(), dropped };
+    }
+}
+
+/// Whether the application sees subscriptions and what subscribers send.
+fn shows(base: &SocketBase) -> bool {
+    base.socket_type() == SocketType::XPub
+}
+
+fn marked(mark: u8, topic: &[u8]) -> Message {
+    let mut body = Vec::with_capacity(topic.len() + 1);
+    body.push(mark);
+    body.extend_from_slice(topic);
+    Message::from(Frame::from(body))
+}
+
+/// Writes before it drops. `false`: dropped.
+#[inline]
+fn send_copy(outlets: &mut FanOut, peer: PipeId, message: Message, base: &mut SocketBase) -> bool {
+    let Some(outlet) = outlets.get_mut(peer) else { return false };
+    let Err(message) = outlet.send(message) else { return true };
+    base.pump();
+    let sent = outlet.send(message).is_ok();
+    if !sent {
+        base.count_dropped_full();
+    }
+    sent
+}
+
+impl Pattern for Publisher {
+    fn handle(&mut self, event: PipeEvent, base: &mut SocketBase) {
+        match event {
+            PipeEvent::Outlet(outlet, _) => {
+                if base.options().invert_matching {
+                    self.filter.add_peer(outlet.id());
+                }
+                self.outlets.attach(outlet);
+            }
+            PipeEvent::Closed(id) => drop(self.outlets.detach(id)),
+            PipeEvent::Inlet(inlet, _) => {
+                self.incoming.attach(inlet);
+                self.follow_subscriptions(base);
+            }
+            PipeEvent::Readable(id) => {
+                self.incoming.activate(id);
+                self.follow_subscriptions(base);
+            }
+            _ => {}
+        }
+    }
+
+    fn try_send(&mut self, message: Message, base: &mut SocketBase) -> Result<(), Refused> {
+        self.published = Published::default();
+        self.find_matches(message.body(), base);
+        if self.matched.is_empty() {
+            return Ok(());
+        }
+        if base.options().xpub_nodrop && self.somebody_is_full() {
+            base.pump();
+            if self.somebody_is_full() {
+                return Err(Refused::Full(message));
+            }
+        }
+        let size = message.size() * self.matched.len();
+        self.send_copies(message, base);
+        base.after_send(size);
+        Ok(())
+    }
+
+    fn try_receive(&mut self, base: &mut SocketBase) -> Result<Option<Message>> {
+        if !shows(base) {
+            return Err(Error::State { hint: NO_RECEIVE });
+        }
+        Ok(self.shown.pop_front())
+    }
+
+    fn can_send(&mut self, _: &mut SocketBase) -> bool {
+        true
+    }
+
+    fn can_receive(&mut self, _: &mut SocketBase) -> bool {
+        !self.shown.is_empty()
+    }
+}

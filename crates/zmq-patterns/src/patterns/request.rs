@@ -1,0 +1,125 @@
+//! REQ: one request out, one reply in (RFC 28).
+
+use crate::fair_queue::FairQueue;
+use crate::load_balance::LoadBalance;
+use crate::pattern::{Pattern, Refused};
+use std::collections::HashMap;
+use zmq_core::{Error, Frame, Message, PipeEvent, PipeId, Result, SocketBase};
+
+/// The pattern of REQ.
+#[derive(Default)]
+pub struct Requester {
+    outgoing: LoadBalance,
+    incoming: FairQueue,
+    awaited: Option<Awaited>,
+    next_id: u32,
+    /// Replies that are still to come from each peer to requests that were given up, so that the next reply is not
+    /// mistaken. Only without correlation, where replies bear no number.
+    stale: HashMap<PipeId, u32>,
+}
+
+/// The request that waits for its reply.
+struct Awaited {
+    peer: PipeId,
+    /// Its number, with `req_correlate`.
+    id: Option<u32>,
+}
+
+const OUT_OF_TURN_SEND: &str =
+    "a REQ sends again after it has received the reply; receive it, or reset() the socket, or set `req_relaxed`";
+const OUT_OF_TURN_RECEIVE: &str = "a REQ receives after it has sent a request; send one first";
+
+impl Requester {
+    /// Gives up the request that waits, if one does; its reply will be thrown away.
+    pub(crate) fn reset(&mut self) {
+        if let Some(Awaited { peer, id: None }) = self.awaited.take() {
+            *self.stale.entry(peer).or_default() += 1;
+        }
+    }
+
+    fn envelope(&mut self, body: Message, correlate: bool) -> (Message, Option<u32>) {
+        let id = correlate.then(|| {
+            self.next_id = self.next_id.wrapping_add(1);
+            self.next_id
+        });
+        let mut frames = Vec::with_capacity(body.len() + 2);
+        frames.extend(id.map(|id| Frame::from(id.to_be_bytes())));
+        frames.push(Frame::new());
+        frames.extend(body);
+        (Message::from(frames), id)
+    }
+
+    /// The body of the awaited reply; anything else is thrown away.
+    fn open(&mut self, peer: PipeId, mut message: Message) -> Option<Message> {
+        if let Some(stale) = self.stale.get_mut(&peer) {
+            *stale -= 1;
+            if *stale == 0 {
+                self.stale.remove(&peer);
+            }
+            return None;
+        }
+        let awaited = self.awaited.as_ref().filter(|awaited| awaited.peer == peer)?;
+        if let Some(id) = awaited.id {
+            message.pop_front().filter(|frame| *frame == id.to_be_bytes())?;
+        }
+        message.pop_front().filter(Frame::is_empty)?;
+        if message.is_empty() {
+            return None;
+        }
+        self.awaited = None;
+        Some(message)
+    }
+}
+
+impl Pattern for Requester {
+    fn handle(&mut self, event: PipeEvent, base: &mut SocketBase) {
+        use super::duplex::{Incoming, Outgoing};
+        match event {
+            PipeEvent::Inlet(..) | PipeEvent::Readable(_) => Incoming::handle(&mut self.incoming, event, base),
+            PipeEvent::Down(id) | PipeEvent::Closed(id) => {
+                // What was lost with the connection is not coming any more.
+                self.stale.remove(&id);
+                Outgoing::handle(&mut self.outgoing, event, base);
+            }
+            event => Outgoing::handle(&mut self.outgoing, event, base),
+        }
+    }
+
+    fn try_send(&mut self, message: Message, base: &mut SocketBase) -> Result<(), Refused> {
+        if self.awaited.is_some() && !base.options().req_relaxed {
+            return Err(Refused::failed(Error::State { hint: OUT_OF_TURN_SEND }, message));
+        }
+        let size = message.size();
+        let parts = message.len();
+        let (message, id) = self.envelope(message, base.options().req_correlate);
+        let peer = self.outgoing.send(message).map_err(|mut back| {
+            let added = back.len() - parts;
+            Refused::Full(back.split_off(added))
+        })?;
+        self.reset();
+        self.awaited = Some(Awaited { peer, id });
+        base.after_send(size);
+        Ok(())
+    }
+
+    fn try_receive(&mut self, base: &mut SocketBase) -> Result<Option<Message>> {
+        if self.awaited.is_none() {
+            return Err(Error::State { hint: OUT_OF_TURN_RECEIVE });
+        }
+        while let Some((peer, message)) = self.incoming.receive() {
+            match self.open(peer, message) {
+                Some(body) => return Ok(Some(body)),
+                None => base.count_unread(),
+            }
+        }
+        Ok(None)
+    }
+
+    fn can_send(&mut self, base: &mut SocketBase) -> bool {
+        (self.awaited.is_none() || base.options().req_relaxed) && self.outgoing.can_send()
+    }
+
+    fn can_receive(&mut self, _: &mut SocketBase) -> bool {
+        self.awaited.is_some() && self.incoming.can_receive()
+    }
+}

@@ -1,0 +1,310 @@
+//! Waiting for several sockets and descriptors at once.
+
+use crate::any::AnySocket;
+use crate::pattern::Pattern;
+use crate::socket::{Environment, Kind, Socket, State};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::sync::{Arc, Mutex, TryLockError};
+use std::time::{Duration, Instant};
+use zmq_core::{Error, Result, Watcher};
+
+const WAKER: Token = Token(usize::MAX);
+
+/// Waits until one of several sockets or descriptors is ready. Level-triggered: what is ready and not dealt with is
+/// reported again.
+///
+/// ```no_run
+/// # fn main() -> zmq_core::Result<()> {
+/// # let context = zmq_core::Context::builder().build()?;
+/// # let (mut tasks, mut control): (zmq_patterns::Socket<zmq_patterns::kind::Pull>, zmq_patterns::Socket<zmq_patterns::kind::Sub>) =
+/// #     (zmq_patterns::Socket::new_in(&context)?, zmq_patterns::Socket::new_in(&context)?);
+/// const TASKS: usize = 0;
+/// const CONTROL: usize = 1;
+/// let mut poller = zmq_patterns::Poller::new()?;
+/// poller.add(&mut tasks, TASKS)?;
+/// poller.add(&mut control, CONTROL)?;
+/// for event in poller.wait(None)? {
+///     match event.key() {
+///         TASKS => println!("{:?}", tasks.try_recv()?),
+///         _ => return Ok(()),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct Poller {
+    poll: Poll,
+    events: Events,
+    watcher: Watcher,
+    waker: std::task::Waker,
+    sockets: Vec<Entry>,
+    descriptors: Vec<(RawFd, usize)>,
+    ready: Vec<PollEvent>,
+}
+
+struct Entry {
+    key: usize,
+    socket: Arc<Mutex<dyn Watched>>,
+}
+
+/// One thing that is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PollEvent {
+    key: usize,
+    readable: bool,
+    writable: bool,
+}
+
+impl PollEvent {
+    /// The key it was added with.
+    pub fn key(&self) -> usize {
+        self.key
+    }
+
+    /// A message can be received, or the descriptor can be read.
+    pub fn is_readable(&self) -> bool {
+        self.readable
+    }
+
+    /// A message can be sent. Descriptors are never reported as such.
+    pub fn is_writable(&self) -> bool {
+        self.writable
+    }
+}
+
+/// A socket that a [`Poller`] can wait for.
+pub trait Pollable: sealed::Sealed {}
+
+mod sealed {
+    use super::{Arc, Mutex, Watched};
+
+    pub trait Sealed {
+        #[doc(hidden)]
+        fn share(&mut self) -> Option<Arc<Mutex<dyn Watched>>>;
+    }
+}
+
+/// The part of a socket that a poller sees.
+#[doc(hidden)]
+pub trait Watched: Send {
+    fn watch(&mut self, watcher: Option<&Watcher>);
+    /// Whether it can receive and send now.
+    fn readiness(&mut self) -> Result<(bool, bool)>;
+}
+
+impl<P: Pattern> Watched for State<P> {
+    fn watch(&mut self, watcher: Option<&Watcher>) {
+        self.base.set_watcher(watcher);
+    }
+
+    fn readiness(&mut self) -> Result<(bool, bool)> {
+        self.with_pattern(|pattern, base| (pattern.can_receive(base), pattern.can_send(base)))
+    }
+}
+
+impl<K: Kind, E: Environment> sealed::Sealed for Socket<K, E> {
+    fn share(&mut self) -> Option<Arc<Mutex<dyn Watched>>> {
+        self.cell().share().map(|state| state as Arc<Mutex<dyn Watched>>)
+    }
+}
+
+impl<K: Kind, E: Environment> Pollable for Socket<K, E> {}
+
+impl sealed::Sealed for AnySocket {
+    fn share(&mut self) -> Option<Arc<Mutex<dyn Watched>>> {
+        self.cell().share().map(|state| state as Arc<Mutex<dyn Watched>>)
+    }
+}
+
+impl Pollable for AnySocket {}
+
+/// Wakes the poll.
+struct Bell(Waker);
+
+impl std::task::Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        let _ = self.0.wake();
+    }
+}
+
+impl Poller {
+    /// A poller of nothing.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system has no descriptors left.
+    pub fn new() -> Result<Poller> {
+        let make = || -> io::Result<(Poll, Waker)> {
+            let poll = Poll::new()?;
+            let waker = Waker::new(poll.registry(), WAKER)?;
+            Ok((poll, waker))
+        };
+        let (poll, waker) = make().map_err(|error| Error::io("making a poll", error))?;
+        Ok(Poller {
+            poll,
+            events: Events::with_capacity(64),
+            watcher: Watcher::default(),
+            waker: std::task::Waker::from(Arc::new(Bell(waker))),
+            sockets: Vec::new(),
+            descriptors: Vec::new(),
+            ready: Vec::new(),
+        })
+    }
+
+    /// Waits for `socket` too, and reports it as `key`. It is watched until it is [removed](Poller::remove) or the
+    /// poller is dropped; it may be dropped before.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] if the key is taken, [`Error::Terminated`].
+    pub fn add(&mut self, socket: &mut impl Pollable, key: usize) -> Result<()> {
+        self.check_key(key)?;
+        let socket = sealed::Sealed::share(socket).ok_or(Error::Terminated)?;
+        lock(&socket).watch(Some(&self.watcher));
+        self.sockets.push(Entry { key, socket });
+        Ok(())
+    }
+
+    /// Waits for a descriptor to become readable too, and reports it as `key`. The descriptor must be
+    /// [removed](Poller::remove) before it is closed.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] if the key is taken; [`Error::Io`] if the system cannot wait for this descriptor.
+    pub fn add_fd(&mut self, descriptor: &impl AsFd, key: usize) -> Result<()> {
+        self.check_key(key)?;
+        let fd = descriptor.as_fd().as_raw_fd();
+        self.register(fd, key).map_err(|error| Error::io("polling a descriptor", error))?;
+        self.descriptors.push((fd, key));
+        Ok(())
+    }
+
+    /// Forgets what was added as `key`. `false`: nothing was.
+    pub fn remove(&mut self, key: usize) -> bool {
+        if let Some(index) = self.sockets.iter().position(|entry| entry.key == key) {
+            lock(&self.sockets.swap_remove(index).socket).watch(None);
+            return true;
+        }
+        let Some(index) = self.descriptors.iter().position(|(_, other)| *other == key) else { return false };
+        let (fd, _) = self.descriptors.swap_remove(index);
+        let _ = self.poll.registry().deregister(&mut SourceFd(&fd));
+        true
+    }
+
+    /// Waits until something is readable, at most `timeout` (`None` = as long as it takes), and reports everything that
+    /// is. Nothing is reported after a timeout. Sockets that are only writable do not end the wait.
+    ///
+    /// # Errors
+    /// [`Error::Terminated`] if the context of one of the sockets was shut down; [`Error::Io`].
+    pub fn wait(&mut self, timeout: Option<Duration>) -> Result<&[PollEvent]> {
+        self.wait_for(timeout, |event| event.readable)
+    }
+
+    /// As [`wait`](Poller::wait), and a socket that can send ends the wait too.
+    ///
+    /// # Errors
+    /// As [`wait`](Poller::wait).
+    pub fn wait_readable_or_writable(&mut self, timeout: Option<Duration>) -> Result<&[PollEvent]> {
+        self.wait_for(timeout, |event| event.readable || event.writable)
+    }
+
+    fn wait_for(&mut self, timeout: Option<Duration>, wanted: fn(&PollEvent) -> bool) -> Result<&[PollEvent]> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            self.collect(wanted)?;
+            if !self.ready.is_empty() {
+                // Descriptors that are ready at the same time have their turn.
+                self.poll(Some(Duration::ZERO))?;
+                return Ok(&self.ready);
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                self.poll(Some(Duration::ZERO))?;
+                return Ok(&self.ready);
+            }
+            if self.watcher.begin(&self.waker) {
+                let slept = self.poll(left);
+                self.watcher.end();
+                slept?;
+                if !self.ready.is_empty() {
+                    let descriptors = std::mem::take(&mut self.ready);
+                    self.collect(wanted)?;
+                    self.ready.extend(descriptors);
+                    return Ok(&self.ready);
+                }
+            }
+        }
+    }
+
+    /// Asks the sockets.
+    fn collect(&mut self, wanted: fn(&PollEvent) -> bool) -> Result<()> {
+        self.ready.clear();
+        for entry in &self.sockets {
+            let mut socket = match entry.socket.try_lock() {
+                Ok(socket) => socket,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                // Another thread is using it, and takes what there is.
+                Err(TryLockError::WouldBlock) => continue,
+            };
+            let (readable, writable) = socket.readiness()?;
+            let event = PollEvent { key: entry.key, readable, writable };
+            if wanted(&event) {
+                self.ready.push(event);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the descriptors and the waker, and adds the descriptors that are ready.
+    fn poll(&mut self, timeout: Option<Duration>) -> Result<()> {
+        match self.poll.poll(&mut self.events, timeout) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            Err(error) => return Err(Error::io("polling", error)),
+        }
+        for event in self.events.iter().filter(|event| event.token() != WAKER) {
+            let key = event.token().0;
+            self.ready.push(PollEvent { key, readable: true, writable: false });
+            if let Some((fd, _)) = self.descriptors.iter().find(|(_, other)| *other == key) {
+                // The poll is edge-triggered; asking again makes it report what is still there.
+                let _ = self.poll.registry().reregister(&mut SourceFd(fd), Token(key), Interest::READABLE);
+            }
+        }
+        Ok(())
+    }
+
+    fn register(&self, fd: RawFd, key: usize) -> io::Result<()> {
+        self.poll.registry().register(&mut SourceFd(&fd), Token(key), Interest::READABLE)
+    }
+
+    fn check_key(&self, key: usize) -> Result<()> {
+        let taken = self.sockets.iter().any(|entry| entry.key == key)
+            || self.descriptors.iter().any(|(_, other)| *other == key);
+        if taken || key == WAKER.0 {
+            let reason = format!("the key {key} is taken");
+            return Err(Error::InvalidOption { option: "key", reason });
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Poller {
+    fn drop(&mut self) {
+        for entry in &self.sockets {
+            lock(&entry.socket).watch(None);
+        }
+    }
+}
+
+impl std::fmt::Debug for Poller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Poller")
+            .field("sockets", &self.sockets.len())
+            .field("descriptors", &self.descriptors.len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn lock<'a>(socket: &'a Arc<Mutex<dyn Watched>>) -> std::sync::MutexGuard<'a, dyn Watched + 'static> {
+    socket.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

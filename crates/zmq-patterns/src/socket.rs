@@ -1,0 +1,561 @@
+//! The typed socket.
+
+use crate::builder::Builder;
+use crate::fair_queue::FairQueue;
+use crate::load_balance::LoadBalance;
+use crate::pattern::{Pattern, Refused};
+use crate::split::{Receiver, Sender};
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use zmq_core::{
+    Context, Endpoint, Error, Message, Monitor, Options, PipeEvent, Result, SendError, SocketBase, SocketType, Stats,
+    Waited,
+};
+
+pub(crate) mod sealed {
+    use crate::pattern::Pattern;
+
+    /// What only this crate names.
+    pub trait Sealed: 'static {
+        type Pattern: Pattern;
+
+        fn pattern() -> Self::Pattern;
+    }
+}
+
+/// A socket type, as a type.
+pub trait Kind: sealed::Sealed {
+    /// Its name on the wire.
+    const TYPE: SocketType;
+}
+
+/// A socket type that sends.
+#[diagnostic::on_unimplemented(
+    message = "a `{Self}` socket cannot send",
+    label = "this socket type only receives",
+    note = "PULL and SUB receive; to answer whoever sends to you use ROUTER, REP, DEALER or PAIR"
+)]
+pub trait CanSend: Kind {}
+
+/// A socket type that receives.
+#[diagnostic::on_unimplemented(
+    message = "a `{Self}` socket cannot receive",
+    label = "this socket type only sends",
+    note = "PUSH and PUB send; to see subscriptions use XPUB, to get answers use DEALER, REQ or PAIR"
+)]
+pub trait CanReceive: Kind {}
+
+/// A socket type whose two directions have nothing to do with each other.
+#[diagnostic::on_unimplemented(
+    message = "a `{Self}` socket cannot be split",
+    label = "its two directions depend on each other",
+    note = "DEALER and PAIR can be split"
+)]
+pub trait CanSplit: CanSend + CanReceive {
+    #[doc(hidden)]
+    fn parts(pattern: Self::Pattern) -> (LoadBalance, FairQueue);
+}
+
+/// Which context sockets live in that are made without naming one.
+pub trait Environment: 'static {}
+
+/// An environment that has a context to offer.
+#[diagnostic::on_unimplemented(
+    message = "this socket needs a context",
+    note = "use the types of the facade crate, or `Socket::new_in(&context)`"
+)]
+pub trait DefaultContext: Environment {
+    /// The context.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being made.
+    fn context() -> Result<Context>;
+}
+
+/// The environment without a default context.
+#[derive(Clone, Copy, Debug)]
+pub enum Explicit {}
+
+impl Environment for Explicit {}
+
+/// A ZeroMQ socket of type `K`.
+///
+/// What the type cannot do does not compile: a `Pub` has no `recv`, a `Pull` no `send`.
+///
+/// A socket is owned by one thread at a time (`Send`, not shared); calls take `&mut self`. Everything else happens in
+/// the background: connecting, reconnecting, queueing up to the high-water mark, reading ahead.
+///
+/// Dropping it does not block: what was sent goes out in the background for as long as it
+/// [lingers](zmq_core::Options::linger). Only the last handle of a [`Context`] waits for that.
+pub struct Socket<K: Kind, E: Environment = Explicit> {
+    cell: Cell<State<K::Pattern>>,
+    environment: PhantomData<fn() -> E>,
+}
+
+/// A pattern and what it works with.
+pub(crate) struct State<P> {
+    /// Before the base: its pipes close before the socket does.
+    pattern: Inherited<P>,
+    pub(crate) base: SocketBase,
+    news: Vec<PipeEvent>,
+}
+
+/// A pattern that must not be dropped in a forked child: locks of its pipes may be held by threads that do not exist
+/// there.
+struct Inherited<P> {
+    /// `None` only while it is dropped or taken apart.
+    pattern: Option<P>,
+    process: u32,
+}
+
+impl<P> Drop for Inherited<P> {
+    fn drop(&mut self) {
+        if self.process != std::process::id() {
+            std::mem::forget(self.pattern.take());
+        }
+    }
+}
+
+/// Something this thread owns, until it is shared with a poller.
+pub(crate) enum Cell<S> {
+    Own(Box<S>),
+    Shared(Arc<Mutex<S>>),
+    /// Only while it changes from one to the other.
+    Empty,
+}
+
+impl<S> Cell<S> {
+    #[inline]
+    pub(crate) fn with<R>(&mut self, work: impl FnOnce(&mut S) -> R) -> Option<R> {
+        match self {
+            Cell::Own(state) => Some(work(state)),
+            Cell::Shared(state) => Some(work(&mut state.lock().unwrap_or_else(PoisonError::into_inner))),
+            Cell::Empty => None,
+        }
+    }
+
+    pub(crate) fn share(&mut self) -> Option<Arc<Mutex<S>>> {
+        let state = match std::mem::replace(self, Cell::Empty) {
+            Cell::Own(state) => Arc::new(Mutex::new(*state)),
+            Cell::Shared(state) => state,
+            Cell::Empty => return None,
+        };
+        *self = Cell::Shared(state.clone());
+        Some(state)
+    }
+}
+
+/// Until when a call waits.
+#[derive(Clone, Copy)]
+pub(crate) enum Patience {
+    Now,
+    Until { deadline: Option<Instant>, after: Duration },
+}
+
+impl Patience {
+    pub(crate) fn timeout(timeout: Option<Duration>) -> Patience {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        Patience::Until { deadline, after: timeout.unwrap_or(Duration::MAX) }
+    }
+}
+
+impl<P: Pattern> State<P> {
+    /// Subscribes to what the options say.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] if the type does not subscribe.
+    pub(crate) fn new(mut base: SocketBase, mut pattern: P) -> Result<State<P>> {
+        for topic in base.options().subscriptions.clone() {
+            if pattern.change_subscription(&topic, true, &mut base).is_err() {
+                let reason = format!("a {} socket does not subscribe", base.socket_type());
+                return Err(Error::InvalidOption { option: "subscribe", reason });
+            }
+        }
+        let pattern = Inherited { pattern: Some(pattern), process: std::process::id() };
+        Ok(State { pattern, base, news: Vec::new() })
+    }
+
+    fn into_parts(mut self) -> Option<(SocketBase, P)> {
+        self.follow();
+        let pattern = self.pattern.pattern.take()?;
+        Some((self.base, pattern))
+    }
+
+    /// Follows the news.
+    #[inline]
+    pub(crate) fn follow(&mut self) {
+        if self.base.has_events() {
+            self.follow_news();
+        }
+    }
+
+    #[cold]
+    fn follow_news(&mut self) {
+        let Some(pattern) = &mut self.pattern.pattern else { return };
+        self.base.take_events(&mut self.news);
+        for event in self.news.drain(..) {
+            pattern.handle(event, &mut self.base);
+        }
+        // Pipes that were let go want to be ended.
+        self.base.after_send(0);
+    }
+
+    #[inline]
+    pub(crate) fn with_pattern<R>(&mut self, work: impl FnOnce(&mut P, &mut SocketBase) -> R) -> Result<R> {
+        self.follow();
+        self.base.check()?;
+        match &mut self.pattern.pattern {
+            Some(pattern) => Ok(work(pattern, &mut self.base)),
+            None => Err(Error::Terminated),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn send(&mut self, message: Message, patience: Patience) -> Result<(), SendError> {
+        if message.is_empty() {
+            let error = Error::InvalidMessage { reason: "it has no frame; an empty message is one frame of no bytes" };
+            return Err(SendError { error, message });
+        }
+        match self.try_send(message) {
+            Ok(()) => Ok(()),
+            Err(Refused::Failed(error)) => Err(error),
+            Err(Refused::Full(message)) => self.send_patiently(message, patience),
+        }
+    }
+
+    #[inline]
+    fn try_send(&mut self, message: Message) -> Result<(), Refused> {
+        self.follow();
+        if let Err(error) = self.base.check() {
+            return Err(Refused::failed(error, message));
+        }
+        let Some(pattern) = &mut self.pattern.pattern else {
+            return Err(Refused::failed(Error::Terminated, message));
+        };
+        pattern.try_send(message, &mut self.base)?;
+        self.base.count_sent();
+        Ok(())
+    }
+
+    /// Writes what waits, which may make room; then waits for it.
+    #[cold]
+    fn send_patiently(&mut self, mut message: Message, patience: Patience) -> Result<(), SendError> {
+        self.base.pump();
+        loop {
+            message = match self.try_send(message) {
+                Ok(()) => return Ok(()),
+                Err(Refused::Failed(error)) => return Err(error),
+                Err(Refused::Full(message)) => message,
+            };
+            if let Err(error) = self.wait(patience) {
+                return Err(SendError { error, message });
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn receive(&mut self, patience: Patience) -> Result<Message> {
+        if let Some(message) = self.try_receive()? {
+            return Ok(message);
+        }
+        self.receive_patiently(patience)
+    }
+
+    #[inline]
+    fn try_receive(&mut self) -> Result<Option<Message>> {
+        self.follow();
+        self.base.check()?;
+        let Some(pattern) = &mut self.pattern.pattern else { return Err(Error::Terminated) };
+        let message = pattern.try_receive(&mut self.base)?;
+        if message.is_some() {
+            self.base.count_received();
+        }
+        Ok(message)
+    }
+
+    #[cold]
+    fn receive_patiently(&mut self, patience: Patience) -> Result<Message> {
+        if let Patience::Now = patience {
+            self.base.poll_input();
+            return self.try_receive()?.ok_or(Error::WouldBlock);
+        }
+        loop {
+            self.wait(patience)?;
+            if let Some(message) = self.try_receive()? {
+                return Ok(message);
+            }
+        }
+    }
+
+    pub(crate) fn wait(&mut self, patience: Patience) -> Result<()> {
+        match patience {
+            Patience::Now => Err(Error::WouldBlock),
+            Patience::Until { deadline, after } => match self.base.wait(deadline)? {
+                Waited::Look => Ok(()),
+                Waited::TimedOut => Err(Error::Timeout { after }),
+            },
+        }
+    }
+}
+
+impl<K: Kind, E: DefaultContext> Socket<K, E> {
+    /// A socket without endpoints, in the default context.
+    ///
+    /// # Errors
+    /// [`Error::TooManySockets`], [`Error::Forked`].
+    pub fn new() -> Result<Self> {
+        Self::builder().build()
+    }
+
+    /// A socket that accepts peers at `endpoint`, in the default context.
+    ///
+    /// # Errors
+    /// As [`bind_to`](Socket::bind_to).
+    pub fn bind(endpoint: impl AsRef<str>) -> Result<Self> {
+        Self::builder().bind(endpoint)
+    }
+
+    /// A socket that connects to `endpoint`, in the default context. Returns at once, whether anybody is there or not.
+    ///
+    /// # Errors
+    /// As [`connect_to`](Socket::connect_to).
+    pub fn connect(endpoint: impl AsRef<str>) -> Result<Self> {
+        Self::builder().connect(endpoint)
+    }
+
+    /// Sets options before the socket is made.
+    pub fn builder() -> Builder<K, E> {
+        Builder::new(None)
+    }
+}
+
+impl<K: Kind, E: Environment> Socket<K, E> {
+    /// A socket without endpoints, in `context`.
+    ///
+    /// # Errors
+    /// [`Error::TooManySockets`], [`Error::Terminated`], [`Error::Forked`].
+    pub fn new_in(context: &Context) -> Result<Self> {
+        Self::with_options(context, Options::default())
+    }
+
+    /// Sets options before the socket is made, in `context`.
+    pub fn builder_in(context: &Context) -> Builder<K, E> {
+        Builder::new(Some(context.clone()))
+    }
+
+    /// A socket without endpoints, with these options.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`], [`Error::TooManySockets`], [`Error::Terminated`], [`Error::Forked`].
+    pub fn with_options(context: &Context, options: Options) -> Result<Self> {
+        let base = SocketBase::new(context, K::TYPE, options)?;
+        let cell = Cell::Own(Box::new(State::new(base, K::pattern())?));
+        Ok(Socket { cell, environment: PhantomData })
+    }
+
+    /// Accepts peers at `endpoint` too, and returns it with every wildcard filled in (`zmq_bind`). The address is taken
+    /// when this returns.
+    ///
+    /// # Errors
+    /// [`Error::InvalidEndpoint`], [`Error::UnknownTransport`], [`Error::AddressInUse`], [`Error::Io`],
+    /// [`Error::Terminated`], [`Error::Forked`].
+    pub fn bind_to(&mut self, endpoint: impl AsRef<str>) -> Result<Endpoint> {
+        self.with(|state| state.base.bind(endpoint.as_ref()))?
+    }
+
+    /// Connects to `endpoint` too (`zmq_connect`). Returns at once; the connection is made in the background, and made
+    /// again whenever it is lost, until [`disconnect`](Socket::disconnect).
+    ///
+    /// # Errors
+    /// [`Error::InvalidEndpoint`], [`Error::UnknownTransport`], [`Error::Terminated`], [`Error::Forked`], for inproc also
+    /// [`Error::IncompatiblePeer`] and [`Error::PeerBusy`].
+    pub fn connect_to(&mut self, endpoint: impl AsRef<str>) -> Result<Endpoint> {
+        self.with(|state| state.base.connect(endpoint.as_ref(), &[]))?
+    }
+
+    /// Stops accepting peers at `endpoint`; those that are there stay (`zmq_unbind`). The address is free when this
+    /// returns.
+    ///
+    /// # Errors
+    /// [`Error::UnknownEndpoint`], [`Error::InvalidEndpoint`], [`Error::Terminated`], [`Error::Forked`].
+    pub fn unbind(&mut self, endpoint: impl AsRef<str>) -> Result<()> {
+        self.with(|state| state.base.unbind(endpoint.as_ref()))?
+    }
+
+    /// Ends the connection to `endpoint` once what was sent is out (`zmq_disconnect`).
+    ///
+    /// # Errors
+    /// [`Error::UnknownEndpoint`], [`Error::InvalidEndpoint`], [`Error::Terminated`], [`Error::Forked`].
+    pub fn disconnect(&mut self, endpoint: impl AsRef<str>) -> Result<()> {
+        self.with(|state| {
+            state.base.disconnect(endpoint.as_ref())?;
+            state.follow();
+            Ok(())
+        })?
+    }
+
+    /// The endpoint bound or connected last, wildcards filled in (`ZMQ_LAST_ENDPOINT`).
+    pub fn last_endpoint(&mut self) -> Option<Endpoint> {
+        self.with(|state| state.base.last_endpoint()).ok().flatten()
+    }
+
+    /// Reports what happens to the socket's connections from now on.
+    ///
+    /// # Errors
+    /// [`Error::Terminated`].
+    pub fn monitor(&mut self) -> Result<Monitor> {
+        self.with(|state| state.base.monitor())
+    }
+
+    /// The numbers so far.
+    pub fn stats(&mut self) -> Stats {
+        self.with(|state| {
+            state.follow();
+            state.base.stats()
+        })
+        .unwrap_or_default()
+    }
+
+    /// Changes how long what was sent may still go out after the socket is dropped; `None` = as long as it takes
+    /// (`ZMQ_LINGER`).
+    pub fn set_linger(&mut self, linger: Option<Duration>) {
+        let _ = self.with(|state| state.base.set_linger(linger));
+    }
+
+    /// The context it lives in.
+    ///
+    /// # Errors
+    /// [`Error::Terminated`].
+    pub fn context(&mut self) -> Result<Context> {
+        self.with(|state| state.base.context().clone())
+    }
+
+    /// Drops the socket, with this linger time.
+    pub fn close(mut self, linger: Option<Duration>) {
+        self.set_linger(linger);
+    }
+
+    pub(crate) fn with<R>(&mut self, work: impl FnOnce(&mut State<K::Pattern>) -> R) -> Result<R> {
+        self.cell.with(work).ok_or(Error::Terminated)
+    }
+
+    pub(crate) fn with_pattern<R>(
+        &mut self,
+        work: impl FnOnce(&mut K::Pattern, &mut SocketBase) -> R,
+    ) -> Result<R> {
+        self.with(|state| state.with_pattern(work))?
+    }
+
+    pub(crate) fn cell(&mut self) -> &mut Cell<State<K::Pattern>> {
+        &mut self.cell
+    }
+}
+
+impl<K: CanSend, E: Environment> Socket<K, E> {
+    /// Sends a message; waits while there is nobody to take it, where the pattern waits, at most as long as
+    /// [`send_timeout`](zmq_core::Options::send_timeout) (`zmq_send`).
+    ///
+    /// # Errors
+    /// [`SendError`] with the message and [`Error::Timeout`], [`Error::Terminated`], [`Error::State`],
+    /// [`Error::Unroutable`] or [`Error::InvalidMessage`].
+    #[inline]
+    pub fn send(&mut self, message: impl Into<Message>) -> Result<(), SendError> {
+        self.send_with(message.into(), |state| Patience::timeout(state.base.options().send_timeout))
+    }
+
+    /// Sends a message if it can be taken now (`ZMQ_DONTWAIT`).
+    ///
+    /// # Errors
+    /// As [`send`](Socket::send), with [`Error::WouldBlock`] for [`Error::Timeout`].
+    #[inline]
+    pub fn try_send(&mut self, message: impl Into<Message>) -> Result<(), SendError> {
+        self.send_with(message.into(), |_| Patience::Now)
+    }
+
+    /// Sends a message; waits at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`send`](Socket::send).
+    pub fn send_timeout(&mut self, message: impl Into<Message>, timeout: Duration) -> Result<(), SendError> {
+        self.send_with(message.into(), |_| Patience::timeout(Some(timeout)))
+    }
+
+    #[inline]
+    fn send_with(
+        &mut self,
+        message: Message,
+        patience: impl FnOnce(&State<K::Pattern>) -> Patience,
+    ) -> Result<(), SendError> {
+        let mut message = Some(message);
+        let result = self.cell.with(|state| {
+            let patience = patience(state);
+            state.send(message.take().unwrap_or_default(), patience)
+        });
+        match result {
+            Some(result) => result,
+            None => Err(SendError { error: Error::Terminated, message: message.unwrap_or_default() }),
+        }
+    }
+}
+
+impl<K: CanReceive, E: Environment> Socket<K, E> {
+    /// Receives a message; waits for it, at most as long as [`recv_timeout`](zmq_core::Options::recv_timeout)
+    /// (`zmq_recv`).
+    ///
+    /// # Errors
+    /// [`Error::Timeout`], [`Error::Terminated`], [`Error::State`].
+    #[inline]
+    pub fn recv(&mut self) -> Result<Message> {
+        self.with(|state| {
+            let patience = Patience::timeout(state.base.options().recv_timeout);
+            state.receive(patience)
+        })?
+    }
+
+    /// Receives a message if one is there (`ZMQ_DONTWAIT`).
+    ///
+    /// # Errors
+    /// [`Error::WouldBlock`], [`Error::Terminated`], [`Error::State`].
+    #[inline]
+    pub fn try_recv(&mut self) -> Result<Message> {
+        self.with(|state| state.receive(Patience::Now))?
+    }
+
+    /// Receives a message; waits at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`recv`](Socket::recv).
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Message> {
+        self.with(|state| state.receive(Patience::timeout(Some(timeout))))?
+    }
+}
+
+impl<K: CanSplit, E: Environment> Socket<K, E> {
+    /// A sending and a receiving half, for two threads. The socket ends when both are dropped.
+    ///
+    /// # Errors
+    /// The socket, if it is in a [`Poller`](crate::Poller).
+    pub fn split(mut self) -> Result<(Sender<K>, Receiver<K>), Self> {
+        match std::mem::replace(&mut self.cell, Cell::Empty) {
+            Cell::Own(state) => match state.into_parts() {
+                Some((base, pattern)) => {
+                    let (outgoing, incoming) = K::parts(pattern);
+                    let (sending, receiving) = base.split();
+                    Ok((Sender::new(sending, outgoing), Receiver::new(receiving, incoming)))
+                }
+                None => Err(self),
+            },
+            other => {
+                self.cell = other;
+                Err(self)
+            }
+        }
+    }
+}
+
+impl<K: Kind, E: Environment> std::fmt::Debug for Socket<K, E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Socket<{}>", K::TYPE)
+    }
+}

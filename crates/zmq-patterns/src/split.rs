@@ -1,0 +1,190 @@
+//! The two halves of a socket, for two threads.
+
+use crate::fair_queue::FairQueue;
+use crate::load_balance::LoadBalance;
+use crate::pattern::Refused;
+use crate::patterns::{Incoming, Outgoing};
+use crate::socket::{CanSplit, Patience};
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+use zmq_core::{Error, Message, PipeEvent, Result, SendError, SocketBase, Stats, Waited};
+
+/// The sending half of a socket that was [split](crate::Socket::split). It never waits behind the receiving half.
+pub struct Sender<K: CanSplit> {
+    outgoing: LoadBalance,
+    base: SocketBase,
+    news: Vec<PipeEvent>,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K: CanSplit> Sender<K> {
+    pub(crate) fn new(base: SocketBase, outgoing: LoadBalance) -> Self {
+        Sender { outgoing, base, news: Vec::new(), kind: PhantomData }
+    }
+
+    /// As [`Socket::send`](crate::Socket::send).
+    ///
+    /// # Errors
+    /// As [`Socket::send`](crate::Socket::send).
+    pub fn send(&mut self, message: impl Into<Message>) -> Result<(), SendError> {
+        let patience = Patience::timeout(self.base.options().send_timeout);
+        self.send_patiently(message.into(), patience)
+    }
+
+    /// As [`Socket::try_send`](crate::Socket::try_send).
+    ///
+    /// # Errors
+    /// As [`Socket::try_send`](crate::Socket::try_send).
+    pub fn try_send(&mut self, message: impl Into<Message>) -> Result<(), SendError> {
+        self.send_patiently(message.into(), Patience::Now)
+    }
+
+    /// As [`Socket::send_timeout`](crate::Socket::send_timeout).
+    ///
+    /// # Errors
+    /// As [`Socket::send_timeout`](crate::Socket::send_timeout).
+    pub fn send_timeout(&mut self, message: impl Into<Message>, timeout: Duration) -> Result<(), SendError> {
+        self.send_patiently(message.into(), Patience::timeout(Some(timeout)))
+    }
+
+    /// The numbers of the whole socket so far.
+    pub fn stats(&self) -> Stats {
+        self.base.stats()
+    }
+
+    fn send_patiently(&mut self, mut message: Message, patience: Patience) -> Result<(), SendError> {
+        if message.is_empty() {
+            let error = Error::InvalidMessage { reason: "it has no frame; an empty message is one frame of no bytes" };
+            return Err(SendError { error, message });
+        }
+        let mut pumped = false;
+        loop {
+            message = match self.send_now(message) {
+                Ok(()) => return Ok(()),
+                Err(Refused::Failed(error)) => return Err(error),
+                Err(Refused::Full(message)) => message,
+            };
+            if !std::mem::replace(&mut pumped, true) {
+                self.base.pump();
+            } else if let Err(error) = wait(&mut self.base, patience) {
+                return Err(SendError { error, message });
+            }
+        }
+    }
+
+    fn send_now(&mut self, message: Message) -> Result<(), Refused> {
+        follow(&mut self.outgoing, &mut self.base, &mut self.news, Outgoing::handle);
+        if let Err(error) = self.base.check() {
+            return Err(Refused::failed(error, message));
+        }
+        self.outgoing.try_send(message, &mut self.base)?;
+        self.base.count_sent();
+        Ok(())
+    }
+}
+
+/// The receiving half of a socket that was [split](crate::Socket::split).
+pub struct Receiver<K: CanSplit> {
+    incoming: FairQueue,
+    base: SocketBase,
+    news: Vec<PipeEvent>,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K: CanSplit> Receiver<K> {
+    pub(crate) fn new(base: SocketBase, incoming: FairQueue) -> Self {
+        Receiver { incoming, base, news: Vec::new(), kind: PhantomData }
+    }
+
+    /// As [`Socket::recv`](crate::Socket::recv).
+    ///
+    /// # Errors
+    /// As [`Socket::recv`](crate::Socket::recv).
+    pub fn recv(&mut self) -> Result<Message> {
+        let patience = Patience::timeout(self.base.options().recv_timeout);
+        self.receive(patience)
+    }
+
+    /// As [`Socket::try_recv`](crate::Socket::try_recv).
+    ///
+    /// # Errors
+    /// As [`Socket::try_recv`](crate::Socket::try_recv).
+    pub fn try_recv(&mut self) -> Result<Message> {
+        if let Some(message) = self.receive_now()? {
+            return Ok(message);
+        }
+        self.base.poll_input();
+        self.receive_now()?.ok_or(Error::WouldBlock)
+    }
+
+    /// As [`Socket::recv_timeout`](crate::Socket::recv_timeout).
+    ///
+    /// # Errors
+    /// As [`Socket::recv_timeout`](crate::Socket::recv_timeout).
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Message> {
+        self.receive(Patience::timeout(Some(timeout)))
+    }
+
+    /// The numbers of the whole socket so far.
+    pub fn stats(&self) -> Stats {
+        self.base.stats()
+    }
+
+    fn receive(&mut self, patience: Patience) -> Result<Message> {
+        loop {
+            if let Some(message) = self.receive_now()? {
+                return Ok(message);
+            }
+            wait(&mut self.base, patience)?;
+        }
+    }
+
+    fn receive_now(&mut self) -> Result<Option<Message>> {
+        follow(&mut self.incoming, &mut self.base, &mut self.news, Incoming::handle);
+        self.base.check()?;
+        let message = self.incoming.try_receive(&mut self.base)?;
+        if message.is_some() {
+            self.base.count_received();
+        }
+        Ok(message)
+    }
+}
+
+fn follow<P>(
+    pattern: &mut P,
+    base: &mut SocketBase,
+    news: &mut Vec<PipeEvent>,
+    handle: fn(&mut P, PipeEvent, &mut SocketBase),
+) {
+    if !base.has_events() {
+        return;
+    }
+    base.take_events(news);
+    for event in news.drain(..) {
+        handle(pattern, event, base);
+    }
+    base.after_send(0);
+}
+
+fn wait(base: &mut SocketBase, patience: Patience) -> Result<()> {
+    match patience {
+        Patience::Now => Err(Error::WouldBlock),
+        Patience::Until { deadline, after } => match base.wait(deadline)? {
+            Waited::Look => Ok(()),
+            Waited::TimedOut => Err(Error::Timeout { after }),
+        },
+    }
+}
+
+impl<K: CanSplit> fmt::Debug for Sender<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sender<{}>", K::TYPE)
+    }
+}
+
+impl<K: CanSplit> fmt::Debug for Receiver<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Receiver<{}>", K::TYPE)
+    }
+}
