@@ -1,8 +1,8 @@
 //! The context: transports, I/O threads, limits, and the end.
 
 use crate::driver::Driver;
-use crate::error::{Error, Result};
 use crate::endpoint::Endpoint;
+use crate::error::{Error, Result};
 use crate::io_thread::IoShared;
 use crate::shared::SocketShared;
 use crate::socket_type::SocketType;
@@ -122,7 +122,8 @@ impl Context {
     pub fn shutdown(&self) {
         let shared = &self.handle.shared;
         shared.terminated.store(true, Ordering::Release);
-        let sockets: Vec<_> = lock(&shared.sockets).iter().filter_map(|(_, socket)| socket.upgrade()).collect();
+        let sockets: Vec<_> =
+            lock(&shared.sockets).iter().filter_map(|(_, socket)| socket.upgrade()).collect();
         for socket in sockets {
             socket.terminate();
         }
@@ -260,7 +261,10 @@ impl ContextShared {
         self.transports.iter().map(|transport| transport.scheme().to_owned()).collect()
     }
 
-    pub(crate) fn add_socket(&self, make: impl FnOnce() -> Arc<SocketShared>) -> Result<(usize, Arc<SocketShared>)> {
+    pub(crate) fn add_socket(
+        &self,
+        make: impl FnOnce() -> Arc<SocketShared>,
+    ) -> Result<(usize, Arc<SocketShared>)> {
         self.check()?;
         let mut sockets = lock(&self.sockets);
         if sockets.len() >= self.max_sockets {
@@ -292,7 +296,8 @@ impl ContextShared {
             }
         }
         let least = threads.iter().min_by_key(|(io, _)| io.load()).map(|(io, _)| io.clone());
-        least.ok_or(Error::InvalidOption { option: "io_threads", reason: "at least one is needed".to_owned() })
+        least
+            .ok_or(Error::InvalidOption { option: "io_threads", reason: "at least one is needed".to_owned() })
     }
 
     /// Notes that there is a reactor, until the token is dropped.
@@ -326,7 +331,8 @@ impl ContextShared {
             drop(closing);
             reactors = lock(&self.reactors);
             if reactors.iter().any(|(_, (_, driver))| driver.strong_count() > 0) {
-                reactors = match self.reactor_gone.wait_timeout(reactors, left.min(Duration::from_millis(50))) {
+                reactors = match self.reactor_gone.wait_timeout(reactors, left.min(Duration::from_millis(50)))
+                {
                     Ok((guard, _)) => guard,
                     Err(poisoned) => poisoned.into_inner().0,
                 };

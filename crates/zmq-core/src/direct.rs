@@ -44,7 +44,8 @@ impl Port {
         let (to_us, from_peer) = new_pipe(options.recv_hwm, options.conflate);
         let outlet = Outlet::new(to_peer, Far::Socket(far.clone()), key.clone());
         let inlet = Inlet::new(from_peer, Far::Socket(far.clone()), key.clone());
-        let mut pending = Pending { port: self.clone(), key, far, far_ends: Some((to_us, from_us)), ours: None };
+        let mut pending =
+            Pending { port: self.clone(), key, far, far_ends: Some((to_us, from_us)), ours: None };
         if self.shared.attaches_early() {
             pending.attach(outlet, inlet, None);
         } else {
@@ -82,7 +83,8 @@ impl Pending {
         let near = Arc::new(OnceLock::from(self.key.clone()));
         let outlet = Outlet::new(to_us, Far::Socket(near.clone()), far_key.clone());
         let inlet = Inlet::new(from_us, Far::Socket(near), far_key.clone());
-        let (we, they) = (self.port.peer(Bytes::new()), acceptor.peer(ours.options.connect_routing_id.clone()));
+        let (we, they) =
+            (self.port.peer(Bytes::new()), acceptor.peer(ours.options.connect_routing_id.clone()));
         self.port.announce(&they);
         acceptor.announce(&we);
         // Before the acceptor can sleep or wait, whoever wakes it must know it.
@@ -117,7 +119,9 @@ impl Port {
     fn announce(&self, peer: &Peer) {
         self.shared.counters.io.connections.add_shared(1);
         let endpoint = &self.endpoint;
-        self.shared.monitor.emit(|| Event::HandshakeSucceeded { endpoint: endpoint.clone(), peer: peer.clone() });
+        self.shared
+            .monitor
+            .emit(|| Event::HandshakeSucceeded { endpoint: endpoint.clone(), peer: peer.clone() });
     }
 }
 

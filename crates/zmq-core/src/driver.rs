@@ -32,9 +32,7 @@ pub(crate) struct Driver {
     output_posted: AtomicBool,
     /// The I/O thread comes by shortly to write what senders leave behind. While it is set nobody need ask again.
     sweeping: AtomicBool,
-    /// A wake is on its way that no turn has consumed yet.
-    notified: AtomicBool,
-    waker: Waker,
+    bell: Arc<Bell>,
     poll_fd: RawFd,
     pub(crate) lease: Lease,
     io: Arc<IoShared>,
@@ -72,8 +70,7 @@ impl Driver {
                 posted: Mutex::default(),
                 output_posted: AtomicBool::new(false),
                 sweeping: AtomicBool::new(false),
-                notified: AtomicBool::new(false),
-                waker,
+                bell: Arc::new(Bell { waker, rung: AtomicBool::new(false) }),
                 poll_fd,
                 lease: Lease::default(),
                 io,
@@ -148,8 +145,12 @@ impl Driver {
         let mut reactor = lock(&self.reactor);
         let posted = self.take_posted();
         reactor.pump(posted, pump);
-        if reactor.take_timers_changed() {
-            drop(reactor);
+        self.ask_for_a_turn(&mut reactor);
+    }
+
+    /// Outside of a turn nobody looks whether a timer was set or the last link went.
+    fn ask_for_a_turn(&self, reactor: &mut Reactor) {
+        if reactor.take_timers_changed() || reactor.is_finished() {
             self.notify();
         }
     }
@@ -165,6 +166,7 @@ impl Driver {
     pub(crate) fn sweep(&self) -> bool {
         let Ok(mut reactor) = self.reactor.try_lock() else { return true };
         let busy = reactor.pump(self.take_posted(), Pump::Drain);
+        self.ask_for_a_turn(&mut reactor);
         if busy {
             return true;
         }
@@ -185,16 +187,18 @@ impl Driver {
 
     /// Wakes whoever waits on the poll.
     pub(crate) fn notify(&self) {
-        if !self.notified.swap(true, Ordering::AcqRel) {
-            // Fails only if the poll is broken, and then nobody can be woken by it anyway.
-            let _ = self.waker.wake();
-        }
+        self.bell.ring();
+    }
+
+    /// Wakes whoever waits on the poll, without keeping the driver alive.
+    pub(crate) fn task_waker(&self) -> std::task::Waker {
+        std::task::Waker::from(self.bell.clone())
     }
 
     /// Looks at everything that was posted, at the timers, and at `events`.
     fn run(&self, events: Option<&Events>) -> Next {
         let mut reactor = lock(&self.reactor);
-        self.notified.swap(false, Ordering::AcqRel);
+        self.bell.rung.swap(false, Ordering::AcqRel);
         let posted = self.take_posted();
         reactor.begin_turn();
         if let Some(events) = events {
@@ -258,14 +262,29 @@ impl Driver {
     }
 }
 
-/// Waking a driver makes whoever waits on its poll look at its news.
-impl Wake for Driver {
+/// Wakes whoever waits on the poll.
+struct Bell {
+    waker: Waker,
+    /// A wake is on its way that no turn has consumed yet.
+    rung: AtomicBool,
+}
+
+impl Bell {
+    fn ring(&self) {
+        if !self.rung.swap(true, Ordering::AcqRel) {
+            // Fails only if the poll is broken, and then nobody can be woken by it anyway.
+            let _ = self.waker.wake();
+        }
+    }
+}
+
+impl Wake for Bell {
     fn wake(self: Arc<Self>) {
-        self.notify();
+        self.ring();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.notify();
+        self.ring();
     }
 }
 

@@ -122,7 +122,9 @@ impl fmt::Display for Error {
                 routing_id.escape_ascii()
             ),
             Error::InvalidMessage { reason } => write!(f, "the message cannot be sent: {reason}"),
-            Error::InvalidEndpoint { endpoint, reason } => write!(f, "invalid endpoint {endpoint:?}: {reason}"),
+            Error::InvalidEndpoint { endpoint, reason } => {
+                write!(f, "invalid endpoint {endpoint:?}: {reason}")
+            }
             Error::UnknownTransport { endpoint, known } => write!(
                 f,
                 "no transport for {endpoint:?}; this context has: {}; enable the cargo feature of that name or \

@@ -62,7 +62,11 @@ impl IoShared {
     }
 
     /// Takes a new driver in, in the background.
-    pub(crate) fn adopt(&self, poll_fd: RawFd, make: impl FnOnce(usize) -> Arc<Driver>) -> io::Result<Arc<Driver>> {
+    pub(crate) fn adopt(
+        &self,
+        poll_fd: RawFd,
+        make: impl FnOnce(usize) -> Arc<Driver>,
+    ) -> io::Result<Arc<Driver>> {
         let key = lock(&self.drivers).insert(None);
         let driver = make(key);
         if let Err(error) = self.registry.register(&mut SourceFd(&poll_fd), Token(key), Interest::READABLE) {

@@ -15,7 +15,7 @@
 //! withdrawal never change places.
 
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{Mutex, Mutant, lock, mutant};
+use crate::sync::{Mutant, Mutex, lock, mutant};
 
 /// The lease on one reactor.
 #[derive(Default)]
@@ -159,9 +159,7 @@ mod loom_tests {
         }
 
         fn tick(&self) {
-            if self.watched.load(Ordering::Acquire)
-                && self.lease.tick(|| self.register()) != Tick::Busy
-            {
+            if self.watched.load(Ordering::Acquire) && self.lease.tick(|| self.register()) != Tick::Busy {
                 // As the I/O thread does: it forgets what it need not watch.
                 self.watched.store(false, Ordering::Release);
             }

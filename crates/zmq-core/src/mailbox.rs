@@ -3,7 +3,7 @@
 use crate::link::{Inlet, Outlet};
 use crate::peer::Peer;
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{Mutex, Mutant, lock, mutant};
+use crate::sync::{Mutant, Mutex, lock, mutant};
 use crate::waiter::Waiter;
 use std::sync::Arc;
 

@@ -16,7 +16,10 @@ pub struct Frame(Repr);
 #[derive(Clone)]
 enum Repr {
     /// Invariant: `len <= data.len()`; bytes beyond `len` mean nothing.
-    Inline { len: u8, data: [u8; Frame::INLINE_CAPACITY] },
+    Inline {
+        len: u8,
+        data: [u8; Frame::INLINE_CAPACITY],
+    },
     Shared(Bytes),
 }
 
@@ -279,7 +282,9 @@ impl Message {
     pub fn push(&mut self, frame: impl Into<Frame>) {
         let frame = frame.into();
         match &mut self.0 {
-            Frames::Many(frames) if frames.is_empty() && frames.capacity() == 0 => self.0 = Frames::One(frame),
+            Frames::Many(frames) if frames.is_empty() && frames.capacity() == 0 => {
+                self.0 = Frames::One(frame)
+            }
             Frames::Many(frames) => frames.push(frame),
             Frames::One(_) => {
                 let frames = std::mem::replace(&mut self.0, Frames::Many(Vec::with_capacity(4)));

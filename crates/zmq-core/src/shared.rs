@@ -12,8 +12,8 @@ use crate::sync::{Mutex, lock};
 use crate::waiter::Waiter;
 use slab::Slab;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 pub(crate) struct SocketShared {
     pub(crate) socket_type: SocketType,

@@ -13,11 +13,11 @@ use crate::shared::SocketShared;
 use crate::socket_type::SocketType;
 use crate::stats::Stats;
 use crate::subscriptions::Subscriptions;
-use crate::sync::lock;
+use crate::sync::{MutexGuard, lock};
 use crate::transport::{Guard, TransportKind};
 use crate::waiter::{Sleeper, Waiter};
 use bytes::Bytes;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -194,7 +194,8 @@ impl SocketBase {
                 let ignored = self.connects_once() && self.is_connected_to(&endpoint);
                 if !ignored {
                     let routing_id = Bytes::copy_from_slice(routing_id);
-                    let target = Target { endpoint: endpoint.clone(), transport: transport.clone(), routing_id };
+                    let target =
+                        Target { endpoint: endpoint.clone(), transport: transport.clone(), routing_id };
                     self.driver()?.with_reactor(|reactor| reactor.connect(target));
                 }
                 None
@@ -482,7 +483,9 @@ impl SocketBase {
         let core = self.core.clone();
         match core.driver.get() {
             None => self.wait_parked(deadline),
-            Some(driver) if self.direction == Direction::Both => self.wait_in_poll(driver.visit(), driver, deadline),
+            Some(driver) if self.direction == Direction::Both => {
+                self.wait_in_poll(driver.visit(), driver, deadline)
+            }
             Some(driver) => match driver.try_visit() {
                 Some(visit) => self.wait_in_poll(visit, driver, deadline),
                 None => {
@@ -514,7 +517,7 @@ impl SocketBase {
             }
             self.spin.failed();
         }
-        if self.waiter.begin(&Sleeper::Task(Waker::from(driver.clone()))) {
+        if self.waiter.begin(&Sleeper::Task(driver.task_waker())) {
             let until = if next.again { Some(started) } else { earlier(deadline, next.deadline) };
             visit.sleep(until);
             self.waiter.end();

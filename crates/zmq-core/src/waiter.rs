@@ -5,7 +5,7 @@
 //! [`begin`](Waiter::begin) that answers `false` and after every [`end`](Waiter::end) look for news again.
 
 use crate::sync::atomic::{AtomicU8, Ordering};
-use crate::sync::{Mutex, Mutant, lock, mutant, thread};
+use crate::sync::{Mutant, Mutex, lock, mutant, thread};
 use std::time::Instant;
 
 /// Not waiting; no news since it last looked.

@@ -6,10 +6,12 @@ use std::sync::Mutex;
 use zmq_patterns::kind;
 
 pub use zmq_core::{
-    Context, ContextBuilder, DisconnectReason, Dropped, Endpoint, Error, Event, Frame, Message, Monitor, Options, Peer,
-    Result, SendError, SocketType, Stats, Undelivered, options, transport,
+    Context, ContextBuilder, DisconnectReason, Dropped, Endpoint, Error, Event, Frame, Message, Monitor,
+    Options, Peer, Result, SendError, SocketType, Stats, Undelivered, options, transport,
 };
-pub use zmq_patterns::{AnySocket, PollEvent, Poller, Published, Receiver, Reply, RoutingId, Sender, proxy, proxy_with_capture};
+pub use zmq_patterns::{
+    AnySocket, PollEvent, Poller, Published, Receiver, Reply, RoutingId, Sender, proxy, proxy_with_capture,
+};
 
 /// The environment of this crate's sockets: a context with every transport whose feature is on, made when it is first
 /// needed and gone with its last socket.

@@ -44,7 +44,9 @@ impl<T> Partition<T> {
 
     /// Moves a pipe behind the active ones, as an active one. `false`: it is active, or not here.
     pub(crate) fn activate(&mut self, id: PipeId) -> bool {
-        let Some(position) = self.position(id).filter(|position| *position >= self.active) else { return false };
+        let Some(position) = self.position(id).filter(|position| *position >= self.active) else {
+            return false;
+        };
         self.swap(position, self.active);
         self.active += 1;
         true

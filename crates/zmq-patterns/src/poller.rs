@@ -208,7 +208,11 @@ impl Poller {
         self.wait_for(timeout, |event| event.readable || event.writable)
     }
 
-    fn wait_for(&mut self, timeout: Option<Duration>, wanted: fn(&PollEvent) -> bool) -> Result<&[PollEvent]> {
+    fn wait_for(
+        &mut self,
+        timeout: Option<Duration>,
+        wanted: fn(&PollEvent) -> bool,
+    ) -> Result<&[PollEvent]> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
             self.collect(wanted)?;

@@ -9,8 +9,8 @@ use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use zmq_core::{
-    Context, Endpoint, Error, Message, Monitor, Options, PipeEvent, Result, SendError, SocketBase, SocketType, Stats,
-    Waited,
+    Context, Endpoint, Error, Message, Monitor, Options, PipeEvent, Result, SendError, SocketBase,
+    SocketType, Stats, Waited,
 };
 
 pub(crate) mod sealed {
@@ -214,7 +214,9 @@ impl<P: Pattern> State<P> {
     #[inline]
     pub(crate) fn send(&mut self, message: Message, patience: Patience) -> Result<(), SendError> {
         if message.is_empty() {
-            let error = Error::InvalidMessage { reason: "it has no frame; an empty message is one frame of no bytes" };
+            let error = Error::InvalidMessage {
+                reason: "it has no frame; an empty message is one frame of no bytes",
+            };
             return Err(SendError { error, message });
         }
         match self.try_send(message) {

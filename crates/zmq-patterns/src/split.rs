@@ -55,7 +55,9 @@ impl<K: CanSplit> Sender<K> {
 
     fn send_patiently(&mut self, mut message: Message, patience: Patience) -> Result<(), SendError> {
         if message.is_empty() {
-            let error = Error::InvalidMessage { reason: "it has no frame; an empty message is one frame of no bytes" };
+            let error = Error::InvalidMessage {
+                reason: "it has no frame; an empty message is one frame of no bytes",
+            };
             return Err(SendError { error, message });
         }
         let mut pumped = false;

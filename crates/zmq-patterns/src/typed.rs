@@ -106,7 +106,11 @@ impl<E: Environment> Socket<Router, E> {
     /// # Errors
     /// [`Error::Unroutable`] if no such peer is connected, and as [`send`](Socket::send). The message in the error is
     /// without the routing id.
-    pub fn send_to(&mut self, to: impl Into<RoutingId>, message: impl Into<Message>) -> Result<(), SendError> {
+    pub fn send_to(
+        &mut self,
+        to: impl Into<RoutingId>,
+        message: impl Into<Message>,
+    ) -> Result<(), SendError> {
         let mut message = message.into();
         message.push_front(to);
         self.send(message).map_err(|mut failed| {

@@ -5,6 +5,7 @@ use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, thread};
 use proptest::prelude::*;
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 /// How many of its clones live.
 #[derive(Clone, Default)]
@@ -721,7 +722,7 @@ fn timings() {
     const COUNT: u64 = 10_000_000;
     let nanoseconds = |what: &str, run: &mut dyn FnMut()| {
         run();
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         run();
         println!("{what}: {:.2} ns", start.elapsed().as_nanos() as f64 / COUNT as f64);
     };
@@ -746,22 +747,24 @@ fn timings() {
             }
         });
     }
-    let (mut writing, mut reading) = (std::time::Duration::ZERO, std::time::Duration::ZERO);
-    for start in (0..COUNT).step_by(1000) {
-        let begin = std::time::Instant::now();
-        for number in start..start + 1000 {
-            let _ = writer.write(Wide::new(number));
-            let _ = std::hint::black_box(writer.flush());
+    for burst in [100, 1000] {
+        let (mut writing, mut reading) = (Duration::ZERO, Duration::ZERO);
+        for start in (0..COUNT).step_by(burst) {
+            let begin = Instant::now();
+            for number in start..start + burst as u64 {
+                let _ = writer.write(Wide::new(number));
+                let _ = std::hint::black_box(writer.flush());
+            }
+            let middle = Instant::now();
+            while let Some(message) = reader.read() {
+                std::hint::black_box(message);
+            }
+            writing += middle - begin;
+            reading += middle.elapsed();
         }
-        let middle = std::time::Instant::now();
-        while let Some(message) = reader.read() {
-            std::hint::black_box(message);
-        }
-        writing += middle - begin;
-        reading += middle.elapsed();
+        let each = |total: Duration| total.as_nanos() as f64 / COUNT as f64;
+        println!("bursts of {burst}: write + flush {:.2} ns, read {:.2} ns", each(writing), each(reading));
     }
-    let each = |total: std::time::Duration| total.as_nanos() as f64 / COUNT as f64;
-    println!("write + flush: {:.2} ns, read: {:.2} ns", each(writing), each(reading));
     for (hwm, batch) in [(1000, 1), (1000, 16), (0, 16)] {
         nanoseconds(&format!("two threads, hwm {hwm}, flush every {batch}"), &mut || {
             stress_in_order(pipe(hwm), COUNT, batch);

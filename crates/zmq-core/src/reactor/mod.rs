@@ -139,8 +139,16 @@ impl Reactor {
         let config = Arc::new(zmtp::Config::new(shared.socket_type, &shared.options));
         let alive = shared.context.alive(shared.socket_type, driver.clone());
         let now = Instant::now();
-        let env =
-            Env { registry, driver, shared, config, now, random: Random::new(), closing: None, _alive: alive };
+        let env = Env {
+            registry,
+            driver,
+            shared,
+            config,
+            now,
+            random: Random::new(),
+            closing: None,
+            _alive: alive,
+        };
         Reactor {
             links: Slab::new(),
             timers: BTreeSet::new(),
@@ -196,7 +204,8 @@ impl Reactor {
     /// The socket is gone: closes the listeners, and each connection as soon as what was sent is out, or at `until`.
     pub(crate) fn close(&mut self, linger: Option<Duration>) {
         self.begin_turn();
-        self.env.closing = Some(Closing { until: linger.and_then(|linger| self.env.now.checked_add(linger)) });
+        self.env.closing =
+            Some(Closing { until: linger.and_then(|linger| self.env.now.checked_add(linger)) });
         let tokens: Vec<usize> = self.links.iter().map(|(token, _)| token).collect();
         for token in tokens {
             match &self.links[token].link {
@@ -204,6 +213,11 @@ impl Reactor {
                 Link::Session(_) => self.with_session(token, |session, env| session.leave(env)),
             }
         }
+    }
+
+    /// Whether the socket is gone and everything it left is done.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.env.closing.is_some() && self.links.is_empty()
     }
 
     pub(crate) fn is_closing(&self) -> bool {
@@ -235,7 +249,9 @@ impl Reactor {
         match self.links.get_mut(token).map(|entry| &mut entry.link) {
             Some(Link::Listening(_)) => self.accept(token),
             Some(Link::Session(_)) => {
-                self.with_session(token, |session, env| session.handle_ready(readable, writable, closed, env));
+                self.with_session(token, |session, env| {
+                    session.handle_ready(readable, writable, closed, env)
+                });
             }
             // The link went away earlier in this turn.
             None => {}
@@ -252,7 +268,7 @@ impl Reactor {
         Next {
             deadline: self.timers.first().map(|(at, _)| *at),
             again: !self.again.is_empty() || !self.active.is_empty(),
-            finished: self.env.closing.is_some() && self.links.is_empty(),
+            finished: self.is_finished(),
         }
     }
 
@@ -338,7 +354,9 @@ impl Reactor {
     /// Counts a newcomer, and turns the oldest away if too many are in the middle of their handshake.
     fn limit_handshakes(&mut self, listener: usize, newcomer: usize) {
         let limit = self.env.options().max_pending_handshakes;
-        let Some(Entry { link: Link::Listening(listening), .. }) = self.links.get_mut(listener) else { return };
+        let Some(Entry { link: Link::Listening(listening), .. }) = self.links.get_mut(listener) else {
+            return;
+        };
         let mut waiting = listening.take_waiting();
         waiting.push_back(newcomer);
         if waiting.len() > limit {

@@ -98,7 +98,12 @@ impl Session {
         session
     }
 
-    pub(super) fn accepted(endpoint: Endpoint, stream: Box<dyn Stream>, token: usize, env: &mut Env) -> Session {
+    pub(super) fn accepted(
+        endpoint: Endpoint,
+        stream: Box<dyn Stream>,
+        token: usize,
+        env: &mut Env,
+    ) -> Session {
         let peer = stream.peer_address();
         env.emit(|| Event::Accepted { endpoint: endpoint.clone(), peer });
         let mut session = Session::new(token, Origin::Accepted { endpoint });
@@ -136,7 +141,13 @@ impl Session {
         Outcome::Gone
     }
 
-    pub(super) fn handle_ready(&mut self, readable: bool, writable: bool, closed: bool, env: &mut Env) -> Outcome {
+    pub(super) fn handle_ready(
+        &mut self,
+        readable: bool,
+        writable: bool,
+        closed: bool,
+        env: &mut Env,
+    ) -> Outcome {
         match &mut self.stage {
             Stage::Opening { .. } => self.check_established(env),
             Stage::Open(connection) => {
@@ -144,7 +155,11 @@ impl Session {
                 self.pump(env)
             }
             Stage::Closing { connection, .. } => {
-                if connection.discard_input() { Outcome::Gone } else { Outcome::Settled }
+                if connection.discard_input() {
+                    Outcome::Gone
+                } else {
+                    Outcome::Settled
+                }
             }
             Stage::Waiting { .. } | Stage::Resolving | Stage::Between => Outcome::Settled,
         }
@@ -168,7 +183,9 @@ impl Session {
     }
 
     pub(super) fn handle_timeout(&mut self, env: &mut Env) -> Outcome {
-        if self.leaving && env.closing.is_some_and(|closing| closing.until.is_some_and(|until| until <= env.now)) {
+        if self.leaving
+            && env.closing.is_some_and(|closing| closing.until.is_some_and(|until| until <= env.now))
+        {
             return Outcome::Gone;
         }
         match &mut self.stage {
@@ -254,7 +271,8 @@ impl Session {
 impl Session {
     fn resolve(&mut self, env: &mut Env) -> Outcome {
         let Origin::Connecting(retry) = &self.origin else { return Outcome::Gone };
-        let (transport, address) = (retry.target.transport.clone(), retry.target.endpoint.address().to_owned());
+        let (transport, address) =
+            (retry.target.transport.clone(), retry.target.endpoint.address().to_owned());
         let Some(polled) = polled(&*transport) else { return Outcome::Gone };
         if !polled.resolve_blocks(&address) {
             return match polled.resolve(&address, &env.options().stream) {
@@ -407,7 +425,9 @@ impl Session {
 
     fn pump_out(&mut self, env: &mut Env) -> Result<Output, Fault> {
         match &mut self.stage {
-            Stage::Open(connection) => connection.pump_out(self.pipe.as_mut().map(|pipe| &mut pipe.inlet), env),
+            Stage::Open(connection) => {
+                connection.pump_out(self.pipe.as_mut().map(|pipe| &mut pipe.inlet), env)
+            }
             // The pipe keeps what is sent until there is a connection.
             _ => Ok(Output::Drained),
         }

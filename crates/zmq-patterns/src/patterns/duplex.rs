@@ -2,6 +2,7 @@
 
 use super::{NO_RECEIVE, NO_SEND};
 use crate::fair_queue::FairQueue;
+use crate::fan_out::FanOut;
 use crate::load_balance::LoadBalance;
 use crate::pattern::{Pattern, Refused};
 use zmq_core::{Error, Message, PipeEvent, Result, SocketBase};
@@ -103,14 +104,22 @@ impl Incoming for FairQueue {
     }
 }
 
-/// A direction that the type does not have. What peers send all the same is thrown away.
+/// A direction that the type does not have. What peers send all the same is thrown away; its pipes are kept, since a
+/// connection ends when the socket lets go of its pipe.
 #[derive(Default)]
 pub struct Silent {
+    unused: FanOut,
     strays: FairQueue,
 }
 
 impl Outgoing for Silent {
-    fn handle(&mut self, _: PipeEvent, _: &mut SocketBase) {}
+    fn handle(&mut self, event: PipeEvent, _: &mut SocketBase) {
+        match event {
+            PipeEvent::Outlet(outlet, _) => self.unused.attach(outlet),
+            PipeEvent::Closed(id) => drop(self.unused.detach(id)),
+            _ => {}
+        }
+    }
 
     fn try_send(&mut self, message: Message, _: &mut SocketBase) -> Result<(), Refused> {
         Err(Refused::failed(Error::State { hint: NO_SEND }, message))

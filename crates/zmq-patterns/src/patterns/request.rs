@@ -25,8 +25,7 @@ struct Awaited {
     id: Option<u32>,
 }
 
-const OUT_OF_TURN_SEND: &str =
-    "a REQ sends again after it has received the reply; receive it, or reset() the socket, or set `req_relaxed`";
+const OUT_OF_TURN_SEND: &str = "a REQ sends again after it has received the reply; receive it, or reset() the socket, or set `req_relaxed`";
 const OUT_OF_TURN_RECEIVE: &str = "a REQ receives after it has sent a request; send one first";
 
 impl Requester {
@@ -75,7 +74,9 @@ impl Pattern for Requester {
     fn handle(&mut self, event: PipeEvent, base: &mut SocketBase) {
         use super::duplex::{Incoming, Outgoing};
         match event {
-            PipeEvent::Inlet(..) | PipeEvent::Readable(_) => Incoming::handle(&mut self.incoming, event, base),
+            PipeEvent::Inlet(..) | PipeEvent::Readable(_) => {
+                Incoming::handle(&mut self.incoming, event, base)
+            }
             PipeEvent::Down(id) | PipeEvent::Closed(id) => {
                 // What was lost with the connection is not coming any more.
                 self.stale.remove(&id);
