@@ -10,6 +10,8 @@ use crate::peer::Peer;
 use crate::pipe::{Reader, Writer};
 use crate::shared::SocketShared;
 use crate::socket_type::SocketType;
+use crate::subscriptions::subscription;
+use crate::sync::lock;
 use bytes::Bytes;
 use std::sync::{Arc, OnceLock};
 
@@ -127,7 +129,14 @@ impl Port {
 
 fn attach(shared: &Arc<SocketShared>, mut outlet: Outlet, inlet: Inlet, peer: Option<Peer>) {
     if shared.options.probe_router {
-        outlet.send_unbounded(Message::from(""));
+        outlet.introduce(Message::from(""));
+    }
+    // As a fresh connection does: under the lock under which the subscriptions change.
+    let subscriptions = lock(&shared.subscriptions);
+    if shared.socket_type.subscribes() {
+        for topic in subscriptions.topics() {
+            outlet.introduce(subscription(true, &topic));
+        }
     }
     shared.outgoing.post(PipeEvent::Outlet(outlet, peer.clone()));
     shared.incoming.post(PipeEvent::Inlet(inlet, peer));

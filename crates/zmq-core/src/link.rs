@@ -129,6 +129,13 @@ impl Outlet {
         }
     }
 
+    /// As [`send_unbounded`](Outlet::send_unbounded), before the socket has the pipe: not counted.
+    pub(crate) fn introduce(&mut self, message: Message) {
+        if self.writer.write_unbounded(message).is_ok() {
+            self.publish();
+        }
+    }
+
     /// Whether a message would be taken.
     pub fn can_send(&mut self) -> bool {
         self.writer.can_write() || self.raise_hwm()
@@ -264,7 +271,7 @@ impl Inlet {
 
     /// Messages that wait in the pipe.
     pub fn queued(&mut self) -> usize {
-        usize::try_from(self.reader.len()).unwrap_or(usize::MAX)
+        self.reader.len()
     }
 
     /// The next message; does not ask for news if there is none.

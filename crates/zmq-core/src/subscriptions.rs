@@ -1,5 +1,6 @@
 //! What a subscriber asked for: topics, each as often as it was subscribed to.
 
+use crate::message::Message;
 use std::num::NonZeroU64;
 
 use crate::prefix_tree::PrefixTree;
@@ -91,6 +92,26 @@ impl Subscriptions {
     /// How many bytes all different topics have together.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+}
+
+/// A subscription to `topic`, or its cancellation, in the form in which pipes carry it.
+pub fn subscription(subscribe: bool, topic: &[u8]) -> Message {
+    let mut body = Vec::with_capacity(topic.len() + 1);
+    body.push(u8::from(subscribe));
+    body.extend_from_slice(topic);
+    Message::from(body)
+}
+
+/// What [`subscription`] made: whether it subscribes, and the topic.
+pub fn as_subscription(message: &Message) -> Option<(bool, &[u8])> {
+    match message.frames() {
+        [frame] => match frame.split_first()? {
+            (1, topic) => Some((true, topic)),
+            (0, topic) => Some((false, topic)),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -64,11 +64,6 @@ impl<T> Partition<T> {
         self.entries[..self.active].get_mut(position)
     }
 
-    pub(crate) fn get_mut(&mut self, id: PipeId) -> Option<&mut T> {
-        let position = self.position(id)?;
-        self.entries.get_mut(position).map(|(_, pipe)| pipe)
-    }
-
     pub(crate) fn position(&self, id: PipeId) -> Option<usize> {
         self.positions.get(id).copied().filter(|position| *position != ABSENT)
     }
@@ -80,10 +75,6 @@ impl<T> Partition<T> {
 
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
-    }
-
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut (PipeId, T)> {
-        self.entries.iter_mut()
     }
 
     fn swap(&mut self, one: usize, other: usize) {

@@ -16,6 +16,7 @@ use crate::mailbox::PipeEvent;
 use crate::message::Message;
 use crate::monitor::{DisconnectReason, Event};
 use crate::peer::Peer;
+use crate::subscriptions::{as_subscription, subscription};
 use crate::sync::lock;
 use crate::transport::{PolledTransport, Stream, Transport, TransportKind};
 use bytes::Bytes;
@@ -394,8 +395,7 @@ impl Session {
 
     fn try_pump(&mut self, env: &mut Env) -> Result<Outcome, Fault> {
         let mut more = false;
-        loop {
-            let Stage::Open(connection) = &mut self.stage else { break };
+        while let Stage::Open(connection) = &mut self.stage {
             let outlet = self.pipe.as_mut().filter(|_| self.peer.is_some()).map(|pipe| &mut pipe.outlet);
             match connection.pump_in(outlet, env)? {
                 Input::Ready(peer) => {
@@ -511,15 +511,13 @@ impl Session {
         let mut others = Vec::new();
         if let Some(pipe) = &mut self.pipe {
             while let Some(message) = pipe.inlet.read() {
-                if !is_subscription(&message) {
+                if as_subscription(&message).is_none() {
                     others.push(message);
                 }
             }
         }
         for topic in topics {
-            let mut body = vec![1];
-            body.extend_from_slice(&topic);
-            self.push(&Message::from(body));
+            self.push(&subscription(true, &topic));
         }
         for message in &others {
             self.push(message);
@@ -650,11 +648,6 @@ impl Session {
     fn take_stage(&mut self) -> Stage {
         std::mem::replace(&mut self.stage, Stage::Between)
     }
-}
-
-/// A subscription or its cancellation, in the form in which pipes carry them.
-fn is_subscription(message: &Message) -> bool {
-    message.len() == 1 && matches!(message.body().first(), Some(0 | 1))
 }
 
 fn polled(transport: &dyn Transport) -> Option<&dyn PolledTransport> {

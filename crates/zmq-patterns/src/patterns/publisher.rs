@@ -8,7 +8,8 @@ use crate::prefix_filter::{Cancelled, PrefixFilter, Subscribed};
 use crate::typed::Published;
 use std::collections::VecDeque;
 use zmq_core::options::XPubVerbosity;
-use zmq_core::{Error, Frame, Message, PipeEvent, PipeId, Result, SocketBase, SocketType};
+use zmq_core::subscriptions::{as_subscription, subscription};
+use zmq_core::{Error, Message, PipeEvent, PipeId, Result, SocketBase, SocketType};
 
 /// The pattern of PUB and XPUB.
 #[derive(Default)]
@@ -40,10 +41,9 @@ impl Publisher {
     /// Takes in what the peers sent: subscriptions, and for an XPUB anything.
     fn follow_subscriptions(&mut self, base: &mut SocketBase) {
         while let Some((peer, message)) = self.incoming.receive() {
-            let body = if message.len() == 1 { message.body() } else { &[] };
-            match body.split_first() {
-                Some((1, topic)) => self.subscribe(topic, peer, base),
-                Some((0, topic)) => self.cancel(topic, peer, base),
+            match as_subscription(&message) {
+                Some((true, topic)) => self.subscribe(topic, peer, base),
+                Some((false, topic)) => self.cancel(topic, peer, base),
                 _ if shows(base) => self.shown.push_back(message),
                 _ => base.count_unread(),
             }
@@ -57,7 +57,7 @@ impl Publisher {
         let subscribed = self.filter.subscribe(topic, peer);
         let verbose = base.options().xpub_verbosity != XPubVerbosity::Changes;
         if shows(base) && (verbose || subscribed == Subscribed::First) {
-            self.show(1, topic);
+            self.shown.push_back(subscription(true, topic));
         }
     }
 
@@ -65,7 +65,7 @@ impl Publisher {
         let cancelled = self.filter.cancel(topic, peer);
         let verbose = base.options().xpub_verbosity == XPubVerbosity::All && cancelled != Cancelled::Unknown;
         if shows(base) && (verbose || cancelled == Cancelled::Last) {
-            self.show(0, topic);
+            self.shown.push_back(subscription(false, topic));
         }
     }
 
@@ -75,16 +75,12 @@ impl Publisher {
         let shown = &mut self.shown;
         self.filter.remove_peer(peer, |topic, last| {
             if last && shows {
-                shown.push_back(marked(0, topic));
+                shown.push_back(subscription(false, topic));
             }
         });
         if base.options().invert_matching && self.outlets.get_mut(peer).is_some() {
             self.filter.add_peer(peer);
         }
-    }
-
-    fn show(&mut self, mark: u8, topic: &[u8]) {
-        self.shown.push_back(marked(mark, topic));
     }
 
     fn find_matches(&mut self, topic: &[u8], base: &SocketBase) {
@@ -122,13 +118,6 @@ impl Publisher {
 /// Whether the application sees subscriptions and what subscribers send.
 fn shows(base: &SocketBase) -> bool {
     base.socket_type() == SocketType::XPub
-}
-
-fn marked(mark: u8, topic: &[u8]) -> Message {
-    let mut body = Vec::with_capacity(topic.len() + 1);
-    body.push(mark);
-    body.extend_from_slice(topic);
-    Message::from(Frame::from(body))
 }
 
 /// Writes before it drops. `false`: dropped.

@@ -4,8 +4,8 @@ use super::NO_SEND;
 use crate::fair_queue::FairQueue;
 use crate::fan_out::FanOut;
 use crate::pattern::{Pattern, Refused};
-use zmq_core::subscriptions::{Removal, Subscriptions};
-use zmq_core::{Error, Frame, Message, Outlet, PipeEvent, Result, SocketBase, SocketType};
+use zmq_core::subscriptions::{Removal, Subscriptions, as_subscription, subscription};
+use zmq_core::{Error, Message, PipeEvent, Result, SocketBase, SocketType};
 
 /// The pattern of SUB and XSUB.
 #[derive(Default)]
@@ -19,13 +19,13 @@ pub struct Subscriber {
 impl Subscriber {
     /// Adds a subscription, and tells the publishers if it is the first of its topic.
     pub(crate) fn subscribe(&mut self, topic: &[u8], base: &mut SocketBase) {
-        self.change(base, topic, 1, |subscriptions| subscriptions.add(topic));
+        self.change(base, topic, true, |subscriptions| subscriptions.add(topic));
     }
 
     /// Takes a subscription back, and tells the publishers if it was the last of its topic. `false`: there is none.
     pub(crate) fn unsubscribe(&mut self, topic: &[u8], base: &mut SocketBase) -> bool {
         let mut known = true;
-        self.change(base, topic, 0, |subscriptions| match subscriptions.remove(topic) {
+        self.change(base, topic, false, |subscriptions| match subscriptions.remove(topic) {
             Removal::Last => true,
             Removal::StillHeld => false,
             Removal::Unknown => {
@@ -42,7 +42,7 @@ impl Subscriber {
         &mut self,
         base: &mut SocketBase,
         topic: &[u8],
-        mark: u8,
+        subscribe: bool,
         change: impl FnOnce(&mut Subscriptions) -> bool,
     ) {
         let (mut news, mut sent) = (Vec::new(), 0);
@@ -52,11 +52,11 @@ impl Subscriber {
             news.into_iter().partition(|event| matches!(event, PipeEvent::Outlet(..)));
         for event in fresh {
             if let PipeEvent::Outlet(outlet, _) = event {
-                self.introduce(outlet, &subscriptions);
+                self.publishers.attach(outlet);
             }
         }
         if change(&mut subscriptions) {
-            let message = subscription(mark, topic);
+            let message = subscription(subscribe, topic);
             sent = message.size() * self.publishers.send_to_all(&message);
         }
         drop(subscriptions);
@@ -66,16 +66,6 @@ impl Subscriber {
         if sent > 0 {
             base.after_send(sent);
         }
-    }
-
-    /// Takes a publisher in. One of this process is sent what there is; a connection sees to that itself.
-    fn introduce(&mut self, mut outlet: Outlet, subscriptions: &Subscriptions) {
-        if outlet.is_direct() {
-            for topic in subscriptions.topics() {
-                outlet.send_unbounded(subscription(1, &topic));
-            }
-        }
-        self.publishers.attach(outlet);
     }
 
     fn passes(message: &Message, base: &SocketBase) -> bool {
@@ -96,18 +86,10 @@ impl Subscriber {
     }
 }
 
-/// A subscription, or its cancellation, as pipes carry it.
-fn subscription(mark: u8, topic: &[u8]) -> Message {
-    let mut body = Vec::with_capacity(topic.len() + 1);
-    body.push(mark);
-    body.extend_from_slice(topic);
-    Message::from(Frame::from(body))
-}
-
 impl Pattern for Subscriber {
-    fn handle(&mut self, event: PipeEvent, base: &mut SocketBase) {
+    fn handle(&mut self, event: PipeEvent, _: &mut SocketBase) {
         match event {
-            PipeEvent::Outlet(outlet, _) => self.introduce(outlet, &base.subscriptions()),
+            PipeEvent::Outlet(outlet, _) => self.publishers.attach(outlet),
             PipeEvent::Closed(id) => drop(self.publishers.detach(id)),
             PipeEvent::Inlet(inlet, _) => self.incoming.attach(inlet),
             PipeEvent::Readable(id) => self.incoming.activate(id),
@@ -121,12 +103,10 @@ impl Pattern for Subscriber {
         if base.socket_type() == SocketType::Sub {
             return Err(Refused::failed(Error::State { hint: NO_SEND }, message));
         }
-        match (message.len(), message.body().split_first()) {
-            (1, Some((1, topic))) => self.subscribe_always(topic, base),
-            (1, Some((0, topic))) => {
-                self.unsubscribe(topic, base);
-            }
-            _ => self.send_upstream(&message, base),
+        match as_subscription(&message) {
+            Some((true, topic)) => self.subscribe_always(topic, base),
+            Some((false, topic)) => drop(self.unsubscribe(topic, base)),
+            None => self.send_upstream(&message, base),
         }
         Ok(())
     }
@@ -159,7 +139,7 @@ impl Pattern for Subscriber {
 impl Subscriber {
     /// An XSUB passes on every subscription, so that a verbose XPUB behind it sees each.
     fn subscribe_always(&mut self, topic: &[u8], base: &mut SocketBase) {
-        self.change(base, topic, 1, |subscriptions| {
+        self.change(base, topic, true, |subscriptions| {
             subscriptions.add(topic);
             true
         });
