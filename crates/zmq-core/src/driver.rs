@@ -8,6 +8,7 @@ use crate::buffers::WRITE_SIZE;
 use crate::endpoint::Endpoint;
 use crate::io_thread::IoShared;
 use crate::lease::{Lease, Tick};
+use crate::posted::Posted;
 use crate::reactor::{Next, Pump, Reactor};
 use crate::shared::SocketShared;
 use crate::sync::lock;
@@ -27,11 +28,7 @@ const WAKER: Token = Token(usize::MAX);
 pub(crate) struct Driver {
     wait: Mutex<Wait>,
     reactor: Mutex<Reactor>,
-    posted: Mutex<Posted>,
-    /// Whether `posted.outputs` has anything. Changed only with `posted` locked.
-    output_posted: AtomicBool,
-    /// The I/O thread comes by shortly to write what senders leave behind. While it is set nobody need ask again.
-    sweeping: AtomicBool,
+    posted: Posted,
     bell: Arc<Bell>,
     poll_fd: RawFd,
     pub(crate) lease: Lease,
@@ -46,16 +43,6 @@ pub(crate) struct Wait {
     events: Events,
 }
 
-/// What other threads, or this one outside of a turn, want looked at.
-#[derive(Default)]
-pub(crate) struct Posted {
-    /// Connections whose pipe has something to send.
-    pub(crate) outputs: Vec<usize>,
-    /// Connections that stopped reading for want of room, and have room.
-    pub(crate) inputs: Vec<usize>,
-    pub(crate) resolved: Vec<(usize, io::Result<Vec<String>>)>,
-}
-
 impl Driver {
     /// A driver for the socket, in the background.
     pub(crate) fn new(shared: &Arc<SocketShared>, io: Arc<IoShared>) -> io::Result<Arc<Driver>> {
@@ -67,9 +54,7 @@ impl Driver {
             Arc::new_cyclic(|driver| Driver {
                 wait: Mutex::new(Wait { poll, events: Events::with_capacity(EVENTS) }),
                 reactor: Mutex::new(Reactor::new(registry, driver.clone(), shared.clone())),
-                posted: Mutex::default(),
-                output_posted: AtomicBool::new(false),
-                sweeping: AtomicBool::new(false),
+                posted: Posted::default(),
                 bell: Arc::new(Bell { waker, rung: AtomicBool::new(false) }),
                 poll_fd,
                 lease: Lease::default(),
@@ -108,14 +93,12 @@ impl Driver {
     /// The pipe of a connection has something to send, and the connection slept. Whoever sends sees to it that it is
     /// pumped: now, in a batch, or by [`sweep_later`](Driver::sweep_later).
     pub(crate) fn output_ready(&self, token: usize) {
-        let mut posted = lock(&self.posted);
-        posted.outputs.push(token);
-        self.output_posted.store(true, Ordering::Release);
+        self.posted.output(token);
     }
 
     /// The pipe that a connection stopped reading for has room.
     pub(crate) fn input_ready(&self, token: usize) {
-        lock(&self.posted).inputs.push(token);
+        self.posted.input(token);
         // In the foreground the application looks before it waits, and the I/O thread looks when it takes over.
         if !self.lease.is_foreground() {
             self.notify();
@@ -124,27 +107,29 @@ impl Driver {
 
     /// A name was looked up.
     pub(crate) fn resolved(&self, token: usize, addresses: io::Result<Vec<String>>) {
-        lock(&self.posted).resolved.push((token, addresses));
+        self.posted.resolved(token, addresses);
         self.notify();
     }
 
     /// Whether a connection slept when something was sent to it, and nobody has looked at it since.
     #[inline]
     pub(crate) fn has_output_posted(&self) -> bool {
-        self.output_posted.load(Ordering::Acquire)
+        self.posted.has_outputs()
     }
 
     /// Whether the I/O thread will come by.
     #[inline]
     pub(crate) fn is_sweeping(&self) -> bool {
-        self.sweeping.load(Ordering::Acquire)
+        self.posted.is_sweeping()
     }
 
     /// Writes what waits for the connections, on the calling thread.
-    pub(crate) fn pump(&self, pump: Pump) {
+    pub(crate) fn pump(self: &Arc<Self>, pump: Pump) {
         let mut reactor = lock(&self.reactor);
-        let posted = self.take_posted();
-        reactor.pump(posted, pump);
+        if reactor.pump(self.posted.take(), pump) {
+            // Under the lock of the reactor, as is the end of a sweep: connections that are awake are swept.
+            self.sweep_later();
+        }
         self.ask_for_a_turn(&mut reactor);
     }
 
@@ -157,7 +142,7 @@ impl Driver {
 
     /// Has the I/O thread write what senders leave behind, until they stop.
     pub(crate) fn sweep_later(self: &Arc<Self>) {
-        if !self.sweeping.swap(true, Ordering::AcqRel) {
+        if self.posted.start_sweeping() {
             self.io.sweep(self.clone());
         }
     }
@@ -165,24 +150,12 @@ impl Driver {
     /// One pass of the I/O thread. `false`: nothing is left, and senders will ask again.
     pub(crate) fn sweep(&self) -> bool {
         let Ok(mut reactor) = self.reactor.try_lock() else { return true };
-        let busy = reactor.pump(self.take_posted(), Pump::Drain);
+        let busy = reactor.pump(self.posted.take(), Pump::Drain);
         self.ask_for_a_turn(&mut reactor);
         if busy {
             return true;
         }
-        // Whoever posts after the second look sees that nobody sweeps: both happen under the lock of `posted`.
-        self.sweeping.store(false, Ordering::Release);
-        if lock(&self.posted).outputs.is_empty() {
-            return false;
-        }
-        self.sweeping.store(true, Ordering::Release);
-        true
-    }
-
-    fn take_posted(&self) -> Posted {
-        let mut posted = lock(&self.posted);
-        self.output_posted.store(false, Ordering::Release);
-        std::mem::take(&mut *posted)
+        !self.posted.stop_sweeping()
     }
 
     /// Wakes whoever waits on the poll.
@@ -199,7 +172,7 @@ impl Driver {
     fn run(&self, events: Option<&Events>) -> Next {
         let mut reactor = lock(&self.reactor);
         self.bell.rung.swap(false, Ordering::AcqRel);
-        let posted = self.take_posted();
+        let posted = self.posted.take();
         reactor.begin_turn();
         if let Some(events) = events {
             for event in events.iter().filter(|event| event.token() != WAKER) {

@@ -41,6 +41,7 @@ mod monitor;
 pub mod options;
 mod peer;
 pub mod pipe;
+mod posted;
 pub mod prefix_tree;
 mod reactor;
 mod shared;

@@ -158,7 +158,9 @@ mod loom_tests {
         }
         let tens: Vec<_> = got.iter().filter(|n| **n < 20).collect();
         assert_eq!((tens, got.contains(&20)), (vec![&10, &11], true));
-        senders.map(|sender| sender.join().unwrap());
+        for sender in senders {
+            sender.join().unwrap();
+        }
     }
 
     #[test]

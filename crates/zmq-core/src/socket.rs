@@ -378,7 +378,6 @@ impl SocketBase {
         self.output.unpumped += size + MESSAGE_OVERHEAD;
         if self.output.unpumped >= BATCH {
             self.output.unpumped = 0;
-            driver.sweep_later();
             driver.pump(Pump::Batch);
         } else if driver.has_output_posted() && !driver.is_sweeping() {
             self.output.pump_or_defer(driver);

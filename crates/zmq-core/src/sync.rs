@@ -201,6 +201,10 @@ pub(crate) enum Mutant {
     WaiterRingSkipped,
     /// L1: leaving the poll does not ask to be watched.
     LeaseLeaveUnwatched,
+    /// W1: the I/O thread stops sweeping without a last look.
+    SweepStopsBlind,
+    /// W2: the I/O thread looks before it takes the lease over.
+    LeaseTakeOverLooksFirst,
     /// M1: a post wakes nobody.
     MailboxPostSilent,
 }

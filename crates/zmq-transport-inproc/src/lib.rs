@@ -88,7 +88,7 @@ struct Table {
 }
 
 enum Found {
-    Bound(Port, Pending),
+    Bound(Port, Box<Pending>),
     Waits(u64),
 }
 
@@ -108,7 +108,7 @@ impl Names {
     fn find_or_wait(&self, name: &str, pending: Pending) -> Found {
         let mut table = self.lock();
         if let Some(port) = table.bound.get(name) {
-            return Found::Bound(port.clone(), pending);
+            return Found::Bound(port.clone(), Box::new(pending));
         }
         table.next += 1;
         let ticket = table.next;

@@ -8,10 +8,11 @@ mod connection;
 mod listening;
 mod session;
 
-use crate::driver::{Driver, Posted};
+use crate::driver::Driver;
 use crate::endpoint::Endpoint;
 use crate::monitor::Event;
 use crate::options::Options;
+use crate::posted::Posts;
 use crate::shared::SocketShared;
 use crate::transport::{Listener, Transport};
 use crate::zmtp;
@@ -258,7 +259,7 @@ impl Reactor {
         }
     }
 
-    pub(crate) fn finish_turn(&mut self, posted: Posted) -> Next {
+    pub(crate) fn finish_turn(&mut self, posted: Posts) -> Next {
         for token in std::mem::take(&mut self.again) {
             self.look_again(token);
         }
@@ -273,7 +274,7 @@ impl Reactor {
     }
 
     /// Writes what waits in the pipes, and does what was posted. `true`: a connection has more than one turn's worth.
-    pub(crate) fn pump(&mut self, posted: Posted, pump: Pump) -> bool {
+    pub(crate) fn pump(&mut self, posted: Posts, pump: Pump) -> bool {
         self.active.extend(posted.outputs);
         for (token, addresses) in posted.resolved {
             self.with_session(token, |session, env| session.handle_resolved(addresses, env));
