@@ -57,6 +57,11 @@ pub struct Options {
     /// Which subscriptions an XPUB shows. Default [`XPubVerbosity::Changes`] (`ZMQ_XPUB_VERBOSE`,
     /// `ZMQ_XPUB_VERBOSER`).
     pub xpub_verbosity: XPubVerbosity,
+    /// An XPUB decides itself which subscriptions count: it receives them all, and what it then
+    /// subscribes to, it does for the peer it received from last. Default off (`ZMQ_XPUB_MANUAL`).
+    pub xpub_manual: bool,
+    /// What an XPUB or PUB sends first to each new peer, subscribed or not. Default none (`ZMQ_XPUB_WELCOME_MSG`).
+    pub xpub_welcome_message: Option<Bytes>,
     /// A publisher waits for a subscriber that is full instead of dropping. Default off (`ZMQ_XPUB_NODROP`).
     pub xpub_nodrop: bool,
     /// First reconnect delay. `None` = do not reconnect. Default 100 ms (`ZMQ_RECONNECT_IVL`).
@@ -141,6 +146,8 @@ impl Default for Options {
             subscriptions: Vec::new(),
             invert_matching: false,
             xpub_verbosity: XPubVerbosity::Changes,
+            xpub_manual: false,
+            xpub_welcome_message: None,
             xpub_nodrop: false,
             reconnect_interval: Some(Duration::from_millis(100)),
             reconnect_interval_max: None,

@@ -5,6 +5,7 @@
 use std::sync::Mutex;
 use zmq_patterns::kind;
 
+pub use bytes::Bytes;
 pub use zmq_core::{
     Context, ContextBuilder, DisconnectReason, Dropped, Endpoint, Error, Event, Frame, Message, Monitor,
     Options, Peer, Result, SendError, SocketType, Stats, Undelivered, options, transport,

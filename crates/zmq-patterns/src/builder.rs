@@ -115,6 +115,8 @@ setters! {
     req_relaxed: bool;
     invert_matching: bool;
     xpub_verbosity: XPubVerbosity;
+    xpub_manual: bool;
+    xpub_welcome_message: Option<Bytes>;
     xpub_nodrop: bool;
     reconnect_interval: Option<Duration>;
     reconnect_interval_max: Option<Duration>;

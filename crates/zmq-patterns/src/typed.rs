@@ -1,6 +1,7 @@
 //! What single socket types can do beside sending and receiving.
 
 use crate::kind::{Pub, Rep, Req, Router, Sub, XPub, XSub};
+use crate::pattern::Pattern;
 use crate::patterns::Publisher;
 use crate::socket::{CanSend, Environment, Socket, State, sealed};
 use std::time::{Duration, Instant};
@@ -139,6 +140,25 @@ impl<E: Environment> Socket<Router, E> {
     /// [`Error::Terminated`].
     pub fn peers(&mut self) -> Result<Vec<RoutingId>> {
         self.with_pattern(|pattern, _| pattern.peers().map(Frame::from).collect())
+    }
+}
+
+impl<E: Environment> Socket<XPub, E> {
+    /// With `xpub_manual`: subscribes the peer that was received from last to `topic` (`ZMQ_SUBSCRIBE` on an XPUB).
+    /// `false`: it has gone.
+    ///
+    /// # Errors
+    /// [`Error::State`] without `xpub_manual`, [`Error::Terminated`].
+    pub fn subscribe_last_peer(&mut self, topic: impl AsRef<[u8]>) -> Result<bool> {
+        self.with_pattern(|pattern, base| pattern.change_subscription(topic.as_ref(), true, base))?
+    }
+
+    /// With `xpub_manual`: takes such a subscription back (`ZMQ_UNSUBSCRIBE` on an XPUB). `false`: there is none.
+    ///
+    /// # Errors
+    /// As [`subscribe_last_peer`](Socket::subscribe_last_peer).
+    pub fn unsubscribe_last_peer(&mut self, topic: impl AsRef<[u8]>) -> Result<bool> {
+        self.with_pattern(|pattern, base| pattern.change_subscription(topic.as_ref(), false, base))?
     }
 }
 

@@ -9,7 +9,7 @@ use crate::typed::Published;
 use std::collections::VecDeque;
 use zmq_core::options::XPubVerbosity;
 use zmq_core::subscriptions::{as_subscription, subscription};
-use zmq_core::{Error, Message, PipeEvent, PipeId, Result, SocketBase, SocketType};
+use zmq_core::{Error, Message, Outlet, PipeEvent, PipeId, Result, SocketBase, SocketType};
 
 /// The pattern of PUB and XPUB.
 #[derive(Default)]
@@ -17,8 +17,10 @@ pub struct Publisher {
     incoming: FairQueue,
     outlets: FanOut,
     filter: PrefixFilter,
-    /// What an XPUB shows to the application.
-    shown: VecDeque<Message>,
+    /// What an XPUB shows to the application, and from whom it is.
+    shown: VecDeque<(PipeId, Message)>,
+    /// Whom the application received from last: its subscriptions are for this peer (`xpub_manual`).
+    last_shown: Option<PipeId>,
     /// The peers that the message at hand goes to.
     matched: Vec<PipeId>,
     /// What became of the last message.
@@ -44,7 +46,7 @@ impl Publisher {
             match as_subscription(&message) {
                 Some((true, topic)) => self.subscribe(topic, peer, base),
                 Some((false, topic)) => self.cancel(topic, peer, base),
-                _ if shows(base) => self.shown.push_back(message),
+                _ if shows(base) => self.shown.push_back((peer, message)),
                 _ => base.count_unread(),
             }
         }
@@ -54,18 +56,26 @@ impl Publisher {
     }
 
     fn subscribe(&mut self, topic: &[u8], peer: PipeId, base: &SocketBase) {
+        if is_manual(base) {
+            self.shown.push_back((peer, subscription(true, topic)));
+            return;
+        }
         let subscribed = self.filter.subscribe(topic, peer);
         let verbose = base.options().xpub_verbosity != XPubVerbosity::Changes;
         if shows(base) && (verbose || subscribed == Subscribed::First) {
-            self.shown.push_back(subscription(true, topic));
+            self.shown.push_back((peer, subscription(true, topic)));
         }
     }
 
     fn cancel(&mut self, topic: &[u8], peer: PipeId, base: &SocketBase) {
+        if is_manual(base) {
+            self.shown.push_back((peer, subscription(false, topic)));
+            return;
+        }
         let cancelled = self.filter.cancel(topic, peer);
         let verbose = base.options().xpub_verbosity == XPubVerbosity::All && cancelled != Cancelled::Unknown;
         if shows(base) && (verbose || cancelled == Cancelled::Last) {
-            self.shown.push_back(subscription(false, topic));
+            self.shown.push_back((peer, subscription(false, topic)));
         }
     }
 
@@ -75,11 +85,19 @@ impl Publisher {
         let shown = &mut self.shown;
         self.filter.remove_peer(peer, |topic, last| {
             if last && shows {
-                shown.push_back(subscription(false, topic));
+                shown.push_back((peer, subscription(false, topic)));
             }
         });
         if base.options().invert_matching && self.outlets.get_mut(peer).is_some() {
             self.filter.add_peer(peer);
+        }
+    }
+
+    fn welcome(&self, outlet: &mut Outlet, base: &mut SocketBase) {
+        if let Some(welcome) = base.options().xpub_welcome_message.clone() {
+            let size = welcome.len();
+            outlet.send_unbounded(Message::from(welcome));
+            base.after_send(size);
         }
     }
 
@@ -115,6 +133,11 @@ impl Publisher {
     }
 }
 
+/// Whether the application decides which subscriptions count.
+fn is_manual(base: &SocketBase) -> bool {
+    shows(base) && base.options().xpub_manual
+}
+
 /// Whether the application sees subscriptions and what subscribers send.
 fn shows(base: &SocketBase) -> bool {
     base.socket_type() == SocketType::XPub
@@ -136,10 +159,11 @@ fn send_copy(outlets: &mut FanOut, peer: PipeId, message: Message, base: &mut So
 impl Pattern for Publisher {
     fn handle(&mut self, event: PipeEvent, base: &mut SocketBase) {
         match event {
-            PipeEvent::Outlet(outlet, _) => {
+            PipeEvent::Outlet(mut outlet, _) => {
                 if base.options().invert_matching {
                     self.filter.add_peer(outlet.id());
                 }
+                self.welcome(&mut outlet, base);
                 self.outlets.attach(outlet);
             }
             PipeEvent::Closed(id) => drop(self.outlets.detach(id)),
@@ -177,7 +201,9 @@ impl Pattern for Publisher {
         if !shows(base) {
             return Err(Error::State { hint: NO_RECEIVE });
         }
-        Ok(self.shown.pop_front())
+        let Some((peer, message)) = self.shown.pop_front() else { return Ok(None) };
+        self.last_shown = Some(peer);
+        Ok(Some(message))
     }
 
     fn can_send(&mut self, _: &mut SocketBase) -> bool {
@@ -186,5 +212,22 @@ impl Pattern for Publisher {
 
     fn can_receive(&mut self, _: &mut SocketBase) -> bool {
         !self.shown.is_empty()
+    }
+
+    /// With `xpub_manual`: for the peer that the application received from last.
+    fn change_subscription(&mut self, topic: &[u8], add: bool, base: &mut SocketBase) -> Result<bool> {
+        if !is_manual(base) {
+            return Err(Error::State {
+                hint: "a publisher subscribes for its peers only with `xpub_manual`",
+            });
+        }
+        let Some(peer) = self.last_shown.filter(|peer| self.outlets.get_mut(*peer).is_some()) else {
+            return Ok(false);
+        };
+        if add {
+            self.filter.subscribe(topic, peer);
+            return Ok(true);
+        }
+        Ok(self.filter.cancel(topic, peer) != Cancelled::Unknown)
     }
 }
