@@ -284,20 +284,24 @@ impl ContextShared {
         lock(&self.sockets).try_remove(key);
     }
 
-    /// The I/O thread with the least to do, started if need be.
-    pub(crate) fn io_thread(&self) -> Result<Arc<IoShared>> {
+    /// The I/O thread with the least to do among those that `affinity` allows, started if need be.
+    pub(crate) fn io_thread(&self, affinity: u64) -> Result<Arc<IoShared>> {
+        let allowed = |index: usize| affinity == 0 || index < 64 && affinity & (1 << index) != 0;
         let mut threads = lock(&self.threads);
-        if threads.len() < self.io_threads {
+        // Threads start in order, so that their numbers mean something.
+        while threads.len() < self.io_threads
+            && !(0..threads.len()).any(|index| allowed(index) && threads[index].0.load() == 0)
+        {
             let name = format!("{}/{}", self.thread_name, threads.len());
-            let thread = IoShared::start(name).map_err(|error| Error::io("starting an I/O thread", error))?;
-            threads.push(thread);
-            if let Some((io, _)) = threads.last() {
-                return Ok(io.clone());
-            }
+            threads.push(IoShared::start(name).map_err(|error| Error::io("starting an I/O thread", error))?);
         }
-        let least = threads.iter().min_by_key(|(io, _)| io.load()).map(|(io, _)| io.clone());
-        least
-            .ok_or(Error::InvalidOption { option: "io_threads", reason: "at least one is needed".to_owned() })
+        let candidates = threads.iter().enumerate().filter(|(index, _)| allowed(*index));
+        let least = candidates.min_by_key(|(_, (io, _))| io.load()).map(|(_, (io, _))| io.clone());
+        least.ok_or_else(|| {
+            let reason =
+                format!("no bit of {affinity:#b} is one of the context's {} I/O threads", self.io_threads);
+            Error::InvalidOption { option: "affinity", reason }
+        })
     }
 
     /// Notes that there is a reactor, until the token is dropped.

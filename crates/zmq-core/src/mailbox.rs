@@ -163,6 +163,40 @@ mod loom_tests {
         }
     }
 
+    /// T1: a receiver that waits for ever learns that it was terminated, whenever that happens.
+    fn termination_is_seen() {
+        let waiter = Arc::new(Waiter::default());
+        let shared = Arc::new((Mailbox::<u8>::new(waiter.clone()), AtomicBool::new(false)));
+        let other = shared.clone();
+        let terminator = thread::spawn(move || {
+            if mutant(Mutant::TerminateNudgesFirst) {
+                other.0.nudge();
+                other.1.store(true, Ordering::Release);
+            } else {
+                other.1.store(true, Ordering::Release);
+                other.0.nudge();
+            }
+        });
+        let me = Sleeper::Thread(thread::current());
+        while !shared.1.load(Ordering::Acquire) {
+            if waiter.begin(&me) {
+                waiter.park(None);
+                waiter.end();
+            }
+        }
+        terminator.join().unwrap();
+    }
+
+    #[test]
+    fn loom_t1_terminate() {
+        loom::model(termination_is_seen);
+    }
+
+    #[test]
+    fn loom_t1_terminate_mutant() {
+        assert_mutant_fails(Mutant::TerminateNudgesFirst, termination_is_seen);
+    }
+
     #[test]
     fn loom_m1_mailbox() {
         loom::model(two_senders);

@@ -78,6 +78,8 @@ pub struct Options {
     pub heartbeat_ttl: Option<Duration>,
     /// How long to wait for an answer to a PING. Default: the interval (`ZMQ_HEARTBEAT_TIMEOUT`).
     pub heartbeat_timeout: Option<Duration>,
+    /// Which I/O threads may work for this socket: bit `n` allows thread `n`; 0 = any (`ZMQ_AFFINITY`).
+    pub affinity: u64,
     /// Connections in the middle of their handshake that one listener keeps; the oldest goes first. Default 1024.
     pub max_pending_handshakes: usize,
     /// What the kernel is asked for, for transports over kernel streams.
@@ -156,6 +158,7 @@ impl Default for Options {
             heartbeat_interval: None,
             heartbeat_ttl: None,
             heartbeat_timeout: None,
+            affinity: 0,
             max_pending_handshakes: 1024,
             stream: StreamOptions::default(),
         }

@@ -261,7 +261,7 @@ impl SocketBase {
         if let Some(driver) = self.core.driver.get() {
             return Ok(driver);
         }
-        let io = self.core.context.shared().io_thread()?;
+        let io = self.core.context.shared().io_thread(self.options().affinity)?;
         let driver = Driver::new(&self.core.shared, io).map_err(|error| Error::io("making a poll", error))?;
         Ok(self.core.driver.get_or_init(|| driver))
     }

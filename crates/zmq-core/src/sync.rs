@@ -201,6 +201,8 @@ pub(crate) enum Mutant {
     WaiterRingSkipped,
     /// L1: leaving the poll does not ask to be watched.
     LeaseLeaveUnwatched,
+    /// T1: a socket is told to look before there is anything to see.
+    TerminateNudgesFirst,
     /// W1: the I/O thread stops sweeping without a last look.
     SweepStopsBlind,
     /// W2: the I/O thread looks before it takes the lease over.

@@ -125,6 +125,7 @@ setters! {
     heartbeat_interval: Option<Duration>;
     heartbeat_ttl: Option<Duration>;
     heartbeat_timeout: Option<Duration>;
+    affinity: u64;
     max_pending_handshakes: usize;
     stream.send_buffer: Option<usize>;
     stream.recv_buffer: Option<usize>;
