@@ -9,30 +9,26 @@ use std::fmt;
 use std::ops::{Deref, Index};
 use std::str::Utf8Error;
 
-/// One part of a [`Message`]: immutable bytes, zero-length to gigabytes.
-#[derive(Clone)]
-pub struct Frame(Repr);
+mod storage;
 
+use storage::{Content, Storage, View};
+
+/// One part of a [`Message`]: immutable bytes, zero-length to gigabytes.
+// Invariant: the storage holds one body.
 #[derive(Clone)]
-enum Repr {
-    /// Invariant: `len <= data.len()`; bytes beyond `len` mean nothing.
-    Inline {
-        len: u8,
-        data: [u8; Frame::INLINE_CAPACITY],
-    },
-    Shared(Bytes),
-}
+#[repr(transparent)]
+pub struct Frame(Storage);
 
 // A pipe slot holds one message; this size is what a message costs to move.
 const _: () = assert!(size_of::<Message>() == 72 && size_of::<Frame>() == 72);
 
 impl Frame {
     /// The largest body that needs no allocation.
-    pub const INLINE_CAPACITY: usize = 70;
+    pub const INLINE_CAPACITY: usize = storage::CAPACITY;
 
     /// A frame of zero bytes.
     pub const fn new() -> Frame {
-        Frame(Repr::Inline { len: 0, data: [0; Self::INLINE_CAPACITY] })
+        Frame(Storage::empty())
     }
 
     /// A frame with a copy of `bytes`.
@@ -41,9 +37,9 @@ impl Frame {
         if bytes.len() <= Self::INLINE_CAPACITY {
             let mut data = [0; Self::INLINE_CAPACITY];
             data[..bytes.len()].copy_from_slice(bytes);
-            Frame(Repr::Inline { len: bytes.len() as u8, data })
+            Frame(Storage::inline(data, bytes.len()))
         } else {
-            Frame(Repr::Shared(Bytes::copy_from_slice(bytes)))
+            Frame(Storage::shared(Bytes::copy_from_slice(bytes)))
         }
     }
 
@@ -51,30 +47,28 @@ impl Frame {
     /// [`copy_from`](Frame::copy_from): the size of the copy is known. What lies behind `length` is never shown.
     #[inline]
     pub(crate) fn copy_from_window(window: &[u8; Self::INLINE_CAPACITY], length: u8) -> Frame {
-        Frame(Repr::Inline { len: length.min(Self::INLINE_CAPACITY as u8), data: *window })
+        Frame(Storage::inline(*window, usize::from(length)))
     }
 
     /// A frame over static bytes; never copies or allocates.
     pub const fn from_static(bytes: &'static [u8]) -> Frame {
-        Frame(Repr::Shared(Bytes::from_static(bytes)))
+        Frame(Storage::shared(Bytes::from_static(bytes)))
     }
 
     /// The body.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
-        match &self.0 {
-            Repr::Inline { len, data } => &data[..usize::from(*len).min(data.len())],
-            Repr::Shared(bytes) => bytes,
+        match self.0.view() {
+            View::Inline(bytes) => bytes,
+            View::Shared(bytes) => bytes,
+            View::Many(_) => &[],
         }
     }
 
     /// The body's length in bytes.
     #[inline]
     pub fn len(&self) -> usize {
-        match &self.0 {
-            Repr::Inline { len, .. } => usize::from(*len),
-            Repr::Shared(bytes) => bytes.len(),
-        }
+        self.as_bytes().len()
     }
 
     /// Whether the body is empty.
@@ -97,17 +91,18 @@ impl Frame {
 
     /// The body as [`Bytes`]; copies only an inline body.
     pub fn into_bytes(self) -> Bytes {
-        match self.0 {
-            Repr::Inline { .. } => Bytes::copy_from_slice(self.as_bytes()),
-            Repr::Shared(bytes) => bytes,
+        match self.0.into_content() {
+            Content::Shared(bytes) => bytes,
+            Content::Inline(storage) => Bytes::copy_from_slice(Frame(storage).as_bytes()),
+            Content::Many(_) => Bytes::new(),
         }
     }
 
     /// The shared body, or `None` if it lives inline.
     pub fn as_shared(&self) -> Option<&Bytes> {
-        match &self.0 {
-            Repr::Inline { .. } => None,
-            Repr::Shared(bytes) => Some(bytes),
+        match self.0.view() {
+            View::Shared(bytes) => Some(bytes),
+            View::Inline(_) | View::Many(_) => None,
         }
     }
 }
@@ -233,7 +228,7 @@ impl From<Vec<u8>> for Frame {
         if bytes.len() <= Self::INLINE_CAPACITY {
             Frame::copy_from(&bytes)
         } else {
-            Frame(Repr::Shared(Bytes::from(bytes)))
+            Frame(Storage::shared(Bytes::from(bytes)))
         }
     }
 }
@@ -246,7 +241,7 @@ impl From<Box<[u8]>> for Frame {
 
 impl From<Bytes> for Frame {
     fn from(bytes: Bytes) -> Frame {
-        Frame(Repr::Shared(bytes))
+        Frame(Storage::shared(bytes))
     }
 }
 
@@ -262,36 +257,59 @@ impl From<Bytes> for Frame {
 /// assert_eq!(weather.len(), 2);
 /// assert_eq!(&weather[1], "21.5");
 /// ```
-#[derive(Clone, PartialEq, Eq)]
-pub struct Message(Frames);
+// One frame is stored as that frame, any other number as a list.
+#[derive(Clone)]
+pub struct Message(Storage);
 
-#[derive(Clone, PartialEq, Eq)]
+impl PartialEq for Message {
+    fn eq(&self, other: &Message) -> bool {
+        self.frames() == other.frames()
+    }
+}
+
+impl Eq for Message {}
+
+/// A message taken apart.
 enum Frames {
     One(Frame),
     Many(Vec<Frame>),
+}
+
+impl From<Frames> for Message {
+    fn from(frames: Frames) -> Message {
+        match frames {
+            Frames::One(frame) => Message(frame.0),
+            Frames::Many(frames) => Message(Storage::many(frames)),
+        }
+    }
 }
 
 impl Message {
     /// A message without frames, to be filled with [`push`](Message::push). A socket refuses to send it as it is;
     /// for a message with one empty frame say `Message::from("")`.
     pub const fn new() -> Message {
-        Message(Frames::Many(Vec::new()))
+        Message(Storage::many(Vec::new()))
+    }
+
+    fn take_apart(self) -> Frames {
+        match self.0.into_content() {
+            Content::Inline(storage) => Frames::One(Frame(storage)),
+            Content::Shared(bytes) => Frames::One(Frame::from(bytes)),
+            Content::Many(frames) => Frames::Many(frames),
+        }
     }
 
     /// Appends a frame.
     pub fn push(&mut self, frame: impl Into<Frame>) {
         let frame = frame.into();
-        match &mut self.0 {
-            Frames::Many(frames) if frames.is_empty() && frames.capacity() == 0 => {
-                self.0 = Frames::One(frame)
-            }
-            Frames::Many(frames) => frames.push(frame),
-            Frames::One(_) => {
-                let frames = std::mem::replace(&mut self.0, Frames::Many(Vec::with_capacity(4)));
-                if let (Frames::One(first), Frames::Many(all)) = (frames, &mut self.0) {
-                    all.push(first);
-                    all.push(frame);
-                }
+        match self.0.frames_mut() {
+            Some(frames) if !frames.is_empty() || frames.capacity() > 0 => frames.push(frame),
+            Some(_) => *self = Message(frame.0),
+            None => {
+                let first = Frame(std::mem::replace(&mut self.0, Storage::many(Vec::new())));
+                let mut frames = Vec::with_capacity(4);
+                frames.extend([first, frame]);
+                self.0 = Storage::many(frames);
             }
         }
     }
@@ -299,31 +317,25 @@ impl Message {
     /// Puts a frame before all others, as an envelope.
     pub fn push_front(&mut self, frame: impl Into<Frame>) {
         let frame = frame.into();
-        match std::mem::replace(&mut self.0, Frames::Many(Vec::new())) {
-            Frames::Many(frames) if frames.is_empty() => self.0 = Frames::One(frame),
+        *self = match std::mem::take(self).take_apart() {
+            Frames::Many(frames) if frames.is_empty() => Message(frame.0),
             Frames::Many(mut frames) => {
                 frames.insert(0, frame);
-                self.0 = Frames::Many(frames);
+                Message(Storage::many(frames))
             }
-            Frames::One(body) => self.0 = Frames::Many(vec![frame, body]),
-        }
+            Frames::One(body) => Message(Storage::many(vec![frame, body])),
+        };
     }
 
     /// Takes the first frame off; `None` if there is none.
     pub fn pop_front(&mut self) -> Option<Frame> {
-        match std::mem::replace(&mut self.0, Frames::Many(Vec::new())) {
+        match std::mem::take(self).take_apart() {
             Frames::One(frame) => Some(frame),
+            Frames::Many(frames) if frames.is_empty() => None,
             Frames::Many(mut frames) => {
-                let first = if frames.is_empty() { None } else { Some(frames.remove(0)) };
-                self.0 = match (frames.len(), frames.pop()) {
-                    (1, Some(last)) => Frames::One(last),
-                    (_, Some(last)) => {
-                        frames.push(last);
-                        Frames::Many(frames)
-                    }
-                    (_, None) => Frames::Many(frames),
-                };
-                first
+                let first = frames.remove(0);
+                *self = Message::from(frames);
+                Some(first)
             }
         }
     }
@@ -349,24 +361,25 @@ impl Message {
     /// The bytes of all bodies together.
     #[inline]
     pub fn size(&self) -> usize {
-        match &self.0 {
-            Frames::One(frame) => frame.len(),
-            Frames::Many(frames) => frames.iter().map(Frame::len).sum(),
+        match self.0.view() {
+            View::Inline(bytes) => bytes.len(),
+            View::Shared(bytes) => bytes.len(),
+            View::Many(frames) => frames.iter().map(Frame::len).sum(),
         }
     }
 
     /// The frames.
     #[inline]
     pub fn frames(&self) -> &[Frame] {
-        match &self.0 {
-            Frames::One(frame) => std::slice::from_ref(frame),
-            Frames::Many(frames) => frames,
+        match self.0.view() {
+            View::Many(frames) => frames,
+            View::Inline(_) | View::Shared(_) => std::slice::from_ref(self.0.as_frame()),
         }
     }
 
     /// The frames, owned.
     pub fn into_frames(self) -> Vec<Frame> {
-        match self.0 {
+        match self.take_apart() {
             Frames::One(frame) => vec![frame],
             Frames::Many(frames) => frames,
         }
@@ -385,7 +398,11 @@ impl Message {
     /// The body of the first frame; empty if there is no frame.
     #[inline]
     pub fn body(&self) -> &[u8] {
-        self.frames().first().map_or(&[], Frame::as_bytes)
+        match self.0.view() {
+            View::Inline(bytes) => bytes,
+            View::Shared(bytes) => bytes,
+            View::Many(frames) => frames.first().map_or(&[], Frame::as_bytes),
+        }
     }
 
     /// The first frame as text.
@@ -401,10 +418,10 @@ impl Message {
     /// # Errors
     /// The message itself.
     pub fn into_single(self) -> Result<Frame, Message> {
-        match self.0 {
+        match self.take_apart() {
             Frames::One(frame) => Ok(frame),
             Frames::Many(mut frames) if frames.len() == 1 => Ok(frames.pop().unwrap_or_default()),
-            Frames::Many(_) => Err(self),
+            frames @ Frames::Many(_) => Err(frames.into()),
         }
     }
 }
@@ -436,7 +453,7 @@ impl Index<usize> for Message {
 impl<F: Into<Frame>> From<F> for Message {
     #[inline]
     fn from(body: F) -> Message {
-        Message(Frames::One(body.into()))
+        Message(body.into().0)
     }
 }
 
@@ -477,8 +494,8 @@ impl<'a> IntoIterator for &'a Message {
 impl From<Vec<Frame>> for Message {
     fn from(mut frames: Vec<Frame>) -> Message {
         match frames.len() {
-            1 => Message(frames.pop().map_or(Frames::Many(Vec::new()), Frames::One)),
-            _ => Message(Frames::Many(frames)),
+            1 => frames.pop().map_or_else(Message::new, |frame| Message(frame.0)),
+            _ => Message(Storage::many(frames)),
         }
     }
 }
