@@ -150,6 +150,10 @@ impl Driver {
     /// One pass of the I/O thread. `false`: nothing is left, and senders will ask again.
     pub(crate) fn sweep(&self) -> bool {
         let Ok(mut reactor) = self.reactor.try_lock() else { return true };
+        if reactor.take_batched() {
+            // Since the last pass the sender has written a batch for itself; it is likely to write the next one too.
+            return true;
+        }
         let busy = reactor.pump(self.posted.take(), Pump::Drain);
         self.ask_for_a_turn(&mut reactor);
         if busy {

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 const TICK: Duration = Duration::from_millis(1);
 /// How soon the thread comes by again while senders leave something behind; grows while they write for themselves.
 const SWEEP: Duration = Duration::from_micros(100);
-const SWEEP_MAX: Duration = Duration::from_millis(1);
+const SWEEP_MAX: Duration = Duration::from_micros(400);
 const WAKER: Token = Token(usize::MAX);
 
 /// An I/O thread as others see it.

@@ -62,6 +62,8 @@ pub(crate) struct Reactor {
     again: Vec<usize>,
     /// Connections that are awake: their pipe may have something to send, and the sender will not say so.
     active: Vec<usize>,
+    /// A sender has written a batch since this was last asked.
+    batched: bool,
     env: Env,
 }
 
@@ -156,6 +158,7 @@ impl Reactor {
             timers_changed: false,
             again: Vec::new(),
             active: Vec::new(),
+            batched: false,
             env,
         }
     }
@@ -276,6 +279,7 @@ impl Reactor {
     /// Writes what waits in the pipes, and does what was posted. `true`: a connection has more than one turn's worth.
     pub(crate) fn pump(&mut self, posted: Posts, pump: Pump) -> bool {
         self.active.extend(posted.outputs);
+        self.batched |= pump == Pump::Batch;
         for (token, addresses) in posted.resolved {
             self.with_session(token, |session, env| session.handle_resolved(addresses, env));
         }
@@ -288,6 +292,10 @@ impl Reactor {
             }
         }
         !self.active.is_empty()
+    }
+
+    pub(crate) fn take_batched(&mut self) -> bool {
+        std::mem::take(&mut self.batched)
     }
 
     /// Whether a timer was set since the last turn, so that whoever waits on the poll waits too long.
