@@ -68,7 +68,7 @@ impl AnySocket {
     /// # Errors
     /// As there, and [`Error::State`] if the type does not send.
     pub fn send(&mut self, message: impl Into<Message>) -> Result<(), SendError> {
-        self.send_with(message.into(), |state| Patience::timeout(state.base.options().send_timeout))
+        self.cell.send(message.into(), |state| Patience::timeout(state.base.options().send_timeout))
     }
 
     /// As [`Socket::try_send`](crate::Socket::try_send).
@@ -76,7 +76,7 @@ impl AnySocket {
     /// # Errors
     /// As there, and [`Error::State`] if the type does not send.
     pub fn try_send(&mut self, message: impl Into<Message>) -> Result<(), SendError> {
-        self.send_with(message.into(), |_| Patience::Now)
+        self.cell.send(message.into(), |_| Patience::Now)
     }
 
     /// As [`Socket::send_timeout`](crate::Socket::send_timeout).
@@ -84,7 +84,7 @@ impl AnySocket {
     /// # Errors
     /// As there, and [`Error::State`] if the type does not send.
     pub fn send_timeout(&mut self, message: impl Into<Message>, timeout: Duration) -> Result<(), SendError> {
-        self.send_with(message.into(), |_| Patience::timeout(Some(timeout)))
+        self.cell.send(message.into(), |_| Patience::timeout(Some(timeout)))
     }
 
     /// As [`Socket::recv`](crate::Socket::recv).
@@ -167,22 +167,6 @@ impl AnySocket {
 
     fn with<R>(&mut self, work: impl FnOnce(&mut State<Box<dyn Pattern>>) -> R) -> Result<R> {
         self.cell.with(work).ok_or(Error::Terminated)
-    }
-
-    fn send_with(
-        &mut self,
-        message: Message,
-        patience: impl FnOnce(&State<Box<dyn Pattern>>) -> Patience,
-    ) -> Result<(), SendError> {
-        let mut message = Some(message);
-        let result = self.cell.with(|state| {
-            let patience = patience(state);
-            state.send(message.take().unwrap_or_default(), patience)
-        });
-        match result {
-            Some(result) => result,
-            None => Err(SendError { error: Error::Terminated, message: message.unwrap_or_default() }),
-        }
     }
 }
 

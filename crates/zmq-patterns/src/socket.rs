@@ -146,6 +146,28 @@ impl<S> Cell<S> {
     }
 }
 
+impl<P: Pattern> Cell<State<P>> {
+    #[inline]
+    pub(crate) fn send(
+        &mut self,
+        message: Message,
+        patience: impl FnOnce(&State<P>) -> Patience,
+    ) -> Result<(), SendError> {
+        match self {
+            Cell::Own(state) => {
+                let patience = patience(state);
+                state.send(message, patience)
+            }
+            Cell::Shared(state) => {
+                let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+                let patience = patience(&state);
+                state.send(message, patience)
+            }
+            Cell::Empty => Err(SendError { error: Error::Terminated, message }),
+        }
+    }
+}
+
 /// Until when a call waits.
 #[derive(Clone, Copy)]
 pub(crate) enum Patience {
@@ -463,7 +485,7 @@ impl<K: CanSend, E: Environment> Socket<K, E> {
     /// [`Error::Unroutable`] or [`Error::InvalidMessage`].
     #[inline]
     pub fn send(&mut self, message: impl Into<Message>) -> Result<(), SendError> {
-        self.send_with(message.into(), |state| Patience::timeout(state.base.options().send_timeout))
+        self.cell.send(message.into(), |state| Patience::timeout(state.base.options().send_timeout))
     }
 
     /// Sends a message if it can be taken now (`ZMQ_DONTWAIT`).
@@ -472,7 +494,7 @@ impl<K: CanSend, E: Environment> Socket<K, E> {
     /// As [`send`](Socket::send), with [`Error::WouldBlock`] for [`Error::Timeout`].
     #[inline]
     pub fn try_send(&mut self, message: impl Into<Message>) -> Result<(), SendError> {
-        self.send_with(message.into(), |_| Patience::Now)
+        self.cell.send(message.into(), |_| Patience::Now)
     }
 
     /// Sends a message; waits at most `timeout`.
@@ -480,24 +502,7 @@ impl<K: CanSend, E: Environment> Socket<K, E> {
     /// # Errors
     /// As [`send`](Socket::send).
     pub fn send_timeout(&mut self, message: impl Into<Message>, timeout: Duration) -> Result<(), SendError> {
-        self.send_with(message.into(), |_| Patience::timeout(Some(timeout)))
-    }
-
-    #[inline]
-    fn send_with(
-        &mut self,
-        message: Message,
-        patience: impl FnOnce(&State<K::Pattern>) -> Patience,
-    ) -> Result<(), SendError> {
-        let mut message = Some(message);
-        let result = self.cell.with(|state| {
-            let patience = patience(state);
-            state.send(message.take().unwrap_or_default(), patience)
-        });
-        match result {
-            Some(result) => result,
-            None => Err(SendError { error: Error::Terminated, message: message.unwrap_or_default() }),
-        }
+        self.cell.send(message.into(), |_| Patience::timeout(Some(timeout)))
     }
 }
 
