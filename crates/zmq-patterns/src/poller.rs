@@ -7,7 +7,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::sync::{Arc, Mutex, TryLockError};
+use std::sync::{Arc, Mutex, TryLockError, Weak};
 use std::time::{Duration, Instant};
 use zmq_core::{Error, Result, Watcher};
 
@@ -47,7 +47,8 @@ pub struct Poller {
 
 struct Entry {
     key: usize,
-    socket: Arc<Mutex<dyn Watched>>,
+    /// The poller does not keep a socket alive.
+    socket: Weak<Mutex<dyn Watched>>,
 }
 
 /// One thing that is ready.
@@ -162,7 +163,7 @@ impl Poller {
         self.check_key(key)?;
         let socket = sealed::Sealed::share(socket).ok_or(Error::Terminated)?;
         lock(&socket).watch(Some(&self.watcher));
-        self.sockets.push(Entry { key, socket });
+        self.sockets.push(Entry { key, socket: Arc::downgrade(&socket) });
         Ok(())
     }
 
@@ -182,7 +183,7 @@ impl Poller {
     /// Forgets what was added as `key`. `false`: nothing was.
     pub fn remove(&mut self, key: usize) -> bool {
         if let Some(index) = self.sockets.iter().position(|entry| entry.key == key) {
-            lock(&self.sockets.swap_remove(index).socket).watch(None);
+            self.sockets.swap_remove(index).forget();
             return true;
         }
         let Some(index) = self.descriptors.iter().position(|(_, other)| *other == key) else { return false };
@@ -244,7 +245,8 @@ impl Poller {
     fn collect(&mut self, wanted: fn(&PollEvent) -> bool) -> Result<()> {
         self.ready.clear();
         for entry in &self.sockets {
-            let mut socket = match entry.socket.try_lock() {
+            let Some(socket) = entry.socket.upgrade() else { continue };
+            let mut socket = match socket.try_lock() {
                 Ok(socket) => socket,
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
                 // Another thread is using it, and takes what there is.
@@ -295,7 +297,15 @@ impl Poller {
 impl Drop for Poller {
     fn drop(&mut self) {
         for entry in &self.sockets {
-            lock(&entry.socket).watch(None);
+            entry.forget();
+        }
+    }
+}
+
+impl Entry {
+    fn forget(&self) {
+        if let Some(socket) = self.socket.upgrade() {
+            lock(&socket).watch(None);
         }
     }
 }
