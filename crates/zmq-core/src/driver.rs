@@ -123,14 +123,17 @@ impl Driver {
         self.posted.is_sweeping()
     }
 
-    /// Writes what waits for the connections, on the calling thread.
-    pub(crate) fn pump(self: &Arc<Self>, pump: Pump) {
+    /// Writes what waits for the connections, on the calling thread. To how many of them, at most.
+    pub(crate) fn pump(self: &Arc<Self>, pump: Pump) -> usize {
         let mut reactor = lock(&self.reactor);
-        if reactor.pump(self.posted.take(), pump) {
+        let posted = self.posted.take();
+        let connections = reactor.awake() + posted.outputs.len();
+        if reactor.pump(posted, pump) {
             // Under the lock of the reactor, as is the end of a sweep: connections that are awake are swept.
             self.sweep_later();
         }
         self.ask_for_a_turn(&mut reactor);
+        connections
     }
 
     /// Outside of a turn nobody looks whether a timer was set or the last link went.

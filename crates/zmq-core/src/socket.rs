@@ -395,19 +395,19 @@ impl SocketBase {
 
 impl OutputState {
     fn pump_or_defer(&mut self, driver: &Arc<Driver>) {
-        if self.budget.take(Instant::now()) {
+        if self.budget.is_open(Instant::now()) {
             self.unpumped = 0;
-            driver.pump(Pump::Drain);
+            self.budget.charge(driver.pump(Pump::Drain));
         } else {
             driver.sweep_later();
         }
     }
 }
 
-/// A token bucket for writes of single messages. Full after every wait; between waits one token comes back per
-/// `Budget::INTERVAL`.
+/// A token bucket for writes of single messages: a pump costs one token for each connection it writes to, and may leave a
+/// debt. Full after every wait; between waits one token comes back per `Budget::INTERVAL`.
 struct Budget {
-    tokens: u32,
+    tokens: i64,
     last: Option<Instant>,
 }
 
@@ -418,24 +418,25 @@ impl Default for Budget {
 }
 
 impl Budget {
-    const FULL: u32 = 16;
+    const FULL: i64 = 16;
     /// A write of a single message takes some 4 us here; so at most a fifth of the sender's time goes into them.
     const INTERVAL: Duration = Duration::from_micros(20);
 
-    fn take(&mut self, now: Instant) -> bool {
-        if let Some(last) = self.last {
-            let earned = (now - last).as_nanos() / Self::INTERVAL.as_nanos();
-            let earned = u32::try_from(earned).unwrap_or(u32::MAX);
-            if earned > 0 {
-                self.tokens = self.tokens.saturating_add(earned).min(Self::FULL);
-                self.last = Some(now);
-            }
-        } else {
+    fn is_open(&mut self, now: Instant) -> bool {
+        let earned = match self.last {
+            Some(last) => (now - last).as_nanos() / Self::INTERVAL.as_nanos(),
+            None => 1,
+        };
+        if earned > 0 {
+            let earned = i64::try_from(earned).unwrap_or(i64::MAX);
+            self.tokens = self.tokens.saturating_add(earned).min(Self::FULL);
             self.last = Some(now);
         }
-        let allowed = self.tokens > 0;
-        self.tokens = self.tokens.saturating_sub(1);
-        allowed
+        self.tokens > 0
+    }
+
+    fn charge(&mut self, writes: usize) {
+        self.tokens = self.tokens.saturating_sub(i64::try_from(writes).unwrap_or(i64::MAX));
     }
 
     fn refill(&mut self) {

@@ -294,6 +294,11 @@ impl Reactor {
         !self.active.is_empty()
     }
 
+    /// How many connections are awake.
+    pub(crate) fn awake(&self) -> usize {
+        self.active.len()
+    }
+
     pub(crate) fn take_batched(&mut self) -> bool {
         std::mem::take(&mut self.batched)
     }
