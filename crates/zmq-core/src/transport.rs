@@ -18,6 +18,9 @@ use crate::peer::Credentials;
 use mio::event::Source;
 use std::io::{self, IoSlice};
 
+/// The version of mio whose [`Source`] a [`Listener`] and a [`Stream`] implement.
+pub use mio;
+
 /// A way to reach other sockets, registered on a context under its scheme.
 pub trait Transport: Send + Sync + 'static {
     /// The scheme it serves: what stands before `://`, lower case. Constant.
