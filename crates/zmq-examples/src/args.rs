@@ -52,7 +52,10 @@ impl Args {
     /// If it is not a number.
     pub fn number(&mut self, name: &str) -> Result<Option<u64>> {
         let value_of = |arg: &String| {
-            arg.strip_prefix("--").and_then(|arg| arg.split_once('=')).filter(|(key, _)| *key == name).is_some()
+            arg.strip_prefix("--")
+                .and_then(|arg| arg.split_once('='))
+                .filter(|(key, _)| *key == name)
+                .is_some()
         };
         let Some(index) = self.named.iter().position(value_of) else { return Ok(None) };
         let arg = self.named.remove(index);

@@ -23,7 +23,8 @@ impl Bar {
     /// A bar that is full at `total`.
     pub fn new(label: impl Into<String>, total: u64) -> Bar {
         let moves = io::stdout().is_terminal();
-        let mut bar = Bar { label: label.into(), total: total.max(1), done: 0, drawn: None, moves, ended: false };
+        let mut bar =
+            Bar { label: label.into(), total: total.max(1), done: 0, drawn: None, moves, ended: false };
         bar.set(0);
         bar
     }
