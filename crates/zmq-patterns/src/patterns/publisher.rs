@@ -191,7 +191,8 @@ impl Pattern for Publisher {
                 return Err(Refused::Full(message));
             }
         }
-        let size = message.size() * self.matched.len();
+        // A batch is what one connection writes at once: all of them fill at the same time.
+        let size = message.size();
         self.send_copies(message, base);
         base.after_send(size);
         Ok(())
