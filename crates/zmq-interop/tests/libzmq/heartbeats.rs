@@ -1,0 +1,72 @@
+//! Heartbeats keep a connection that is idle, whichever library sends them.
+
+use crate::common::{Library, Side, TRANSPORTS, World, bounded, join, message, options};
+use std::time::Duration;
+use zmq::Options;
+use zmq::SocketType::Dealer;
+
+/// Many intervals and timeouts.
+const IDLE: Duration = Duration::from_millis(600);
+
+#[test]
+fn idle_connections_stay() {
+    bounded(|| {
+        let mut cases = Vec::new();
+        for (theirs, ours) in [(true, false), (false, true), (true, true)] {
+            for transport in TRANSPORTS {
+                for binder in Library::BOTH {
+                    cases.push((theirs, ours, transport, binder));
+                }
+            }
+        }
+        // All of them idle at once.
+        let idle = cases.into_iter().map(|case| std::thread::spawn(move || stay(case)));
+        for thread in idle.collect::<Vec<_>>() {
+            thread.join().unwrap();
+        }
+    });
+}
+
+fn stay(case: (bool, bool, &str, Library)) {
+    let (theirs, ours, transport, binder) = case;
+    let world = World::new();
+    let mut our = world.ours(Dealer, if ours { beating() } else { options() });
+    let socket = world.theirs(Dealer);
+    if theirs {
+        socket.set_heartbeat_ivl(50).unwrap();
+        socket.set_heartbeat_timeout(200).unwrap();
+        socket.set_heartbeat_ttl(200).unwrap();
+    }
+    let mut their = Side::Theirs(socket);
+    match binder {
+        Library::Ours => join(&mut our, &mut their, transport),
+        Library::Theirs => join(&mut their, &mut our, transport),
+    };
+    exchange(&mut our, &mut their);
+    // The application is away: the background answers.
+    std::thread::sleep(IDLE);
+    exchange(&mut our, &mut their);
+    // The application waits: it answers itself.
+    assert_eq!(our.recv_within(IDLE), None);
+    exchange(&mut our, &mut their);
+    let Side::Ours(socket) = &mut our else { unreachable!() };
+    let stats = socket.stats();
+    assert_eq!((stats.connections, stats.reconnects), (1, 0), "{case:?}");
+    // Both sides have something to show for it: a PING or a PONG each way in every interval.
+    assert!(stats.bytes_sent > 300 && stats.bytes_received > 300, "{case:?} {stats:?}");
+}
+
+fn beating() -> Options {
+    let mut options = options();
+    options.heartbeat_interval = Some(Duration::from_millis(50));
+    options.heartbeat_timeout = Some(Duration::from_millis(200));
+    options.heartbeat_ttl = Some(Duration::from_millis(200));
+    options
+}
+
+fn exchange(one: &mut Side, two: &mut Side) {
+    one.send(&message([b"ping"]));
+    assert_eq!(two.recv(), message([b"ping"]));
+    two.send(&message([b"pong"]));
+    assert_eq!(one.recv(), message([b"pong"]));
+}
