@@ -31,22 +31,15 @@ pub fn run(mut args: Args, out: &mut dyn Write) -> Result {
     let mut sink = zmq::Push::connect(&sink_endpoint)?;
 
     // Tasks go to the workers in turn. If we began when the first is there, it would get them all.
-    match workers {
-        Some(workers) => {
-            let deadline = Instant::now() + Duration::from_secs(20);
-            while sender.stats().connections < workers || sink.stats().connections < 1 {
-                if Instant::now() > deadline {
-                    return Err(format!("{} of {workers} workers came", sender.stats().connections).into());
-                }
-                std::thread::sleep(Duration::from_millis(1));
-            }
-        }
-        None => {
-            write!(out, "Press Enter when the workers are ready: ")?;
-            out.flush()?;
-            std::io::stdin().read_line(&mut String::new())?;
-        }
+    if let Some(workers) = workers {
+        wait_for(&mut sender, workers)?;
+    } else {
+        write!(out, "Press Enter when the workers are ready: ")?;
+        out.flush()?;
+        std::io::stdin().read_line(&mut String::new())?;
     }
+    // The sink must hear of the batch before it hears of results.
+    wait_for(&mut sink, 1)?;
     writeln!(out, "Sending tasks to workers…")?;
 
     // The first message is "0" and signals the start of the batch.
@@ -59,5 +52,17 @@ pub fn run(mut args: Args, out: &mut dyn Write) -> Result {
         sender.send(workload.to_string())?;
     }
     writeln!(out, "Total expected cost: {total} msec")?;
+    Ok(())
+}
+
+/// Waits until the socket has so many connections.
+fn wait_for(socket: &mut zmq::Push, peers: u64) -> Result {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while socket.stats().connections < peers {
+        if Instant::now() > deadline {
+            return Err(format!("{} of {peers} peers came", socket.stats().connections).into());
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
     Ok(())
 }
