@@ -1,4 +1,21 @@
-//! ZeroMQ in pure Rust.
+//! ZeroMQ in pure Rust: sockets that carry whole messages in-process, between processes and across machines.
+//!
+//! ```
+//! # fn main() -> zmq::Result<()> {
+//! let mut pull = zmq::Pull::bind("inproc://tasks")?;
+//! let mut push = zmq::Push::connect("inproc://tasks")?;
+//! push.send("task 1")?;
+//! assert_eq!(pull.recv()?.as_str(), Ok("task 1"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! * The socket types: [`Pair`], [`Req`], [`Rep`], [`Dealer`], [`Router`], [`Pub`], [`Sub`], [`XPub`], [`XSub`], [`Push`], [`Pull`];
+//!   [`AnySocket`] for a type chosen at run time. What they can do is documented at [`zmq_patterns::Socket`].
+//! * Endpoints: `tcp://host:port`, `ipc://path`, `inproc://name`; each transport is a feature, all on by default.
+//! * [`Options`], set on a builder before the first endpoint; [`Stats`] and [`Monitor`] to see what happens.
+//! * [`Poller`] and [`proxy`](fn@proxy) for many sockets.
+//! * [`context`] is the default context; [`context_builder`] makes explicit ones.
 
 #![forbid(unsafe_code)]
 
@@ -95,3 +112,7 @@ pub const fn version() -> (u32, u32, u32) {
         number(env!("CARGO_PKG_VERSION_PATCH")),
     )
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
