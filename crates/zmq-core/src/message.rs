@@ -160,6 +160,12 @@ impl<const N: usize> PartialEq<&[u8; N]> for Frame {
     }
 }
 
+impl PartialEq<Vec<u8>> for Frame {
+    fn eq(&self, other: &Vec<u8>) -> bool {
+        self.as_bytes() == other.as_slice()
+    }
+}
+
 impl PartialEq<str> for Frame {
     fn eq(&self, other: &str) -> bool {
         self.as_bytes() == other.as_bytes()
