@@ -33,8 +33,8 @@ impl Port {
         self.shared.socket_type
     }
 
-    /// Starts to connect: the socket may queue messages at once, if its pattern does so before there is a peer. Give
-    /// the result a peer with [`Pending::join`]; dropping it gives up.
+    /// Starts to connect. Give the result a peer with [`Pending::join`], or let it [wait](Pending::wait) for one;
+    /// dropping it gives up, and before it waited leaves no trace.
     ///
     /// # Errors
     /// [`Error::PeerBusy`] if the socket is a PAIR that has its peer.
@@ -46,14 +46,8 @@ impl Port {
         let (to_us, from_peer) = new_pipe(options.recv_hwm, options.conflate);
         let outlet = Outlet::new(to_peer, Far::Socket(far.clone()), key.clone());
         let inlet = Inlet::new(from_peer, Far::Socket(far.clone()), key.clone());
-        let mut pending =
-            Pending { port: self.clone(), key, far, far_ends: Some((to_us, from_us)), ours: None };
-        if self.shared.attaches_early() {
-            pending.attach(outlet, inlet, None);
-        } else {
-            pending.ours = Some((outlet, inlet));
-        }
-        Ok(pending)
+        let (far_ends, ours) = (Some((to_us, from_us)), Some((outlet, inlet)));
+        Ok(Pending { port: self.clone(), key, far, far_ends, ours })
     }
 }
 
@@ -70,6 +64,15 @@ pub struct Pending {
 }
 
 impl Pending {
+    /// There is nobody yet: the socket may queue messages meanwhile, if its pattern does so before there is a peer.
+    pub fn wait(&mut self) {
+        if self.port.shared.attaches_early() {
+            if let Some((outlet, inlet)) = self.ours.take() {
+                self.attach(outlet, inlet, None);
+            }
+        }
+    }
+
     /// Joins the waiting socket to `acceptor`.
     ///
     /// # Errors

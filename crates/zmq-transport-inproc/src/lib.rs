@@ -105,11 +105,12 @@ impl Names {
         Ok((name, waiting.into_iter().map(|(_, pending)| pending).collect()))
     }
 
-    fn find_or_wait(&self, name: &str, pending: Pending) -> Found {
+    fn find_or_wait(&self, name: &str, mut pending: Pending) -> Found {
         let mut table = self.lock();
         if let Some(port) = table.bound.get(name) {
             return Found::Bound(port.clone(), Box::new(pending));
         }
+        pending.wait();
         table.next += 1;
         let ticket = table.next;
         table.waiting.entry(name.to_owned()).or_default().push((ticket, pending));
