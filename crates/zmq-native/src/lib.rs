@@ -16,6 +16,33 @@
 //! * [`Options`], set on a builder before the first endpoint; [`Stats`] and [`Monitor`] to see what happens.
 //! * [`Poller`] and [`proxy`](fn@proxy) for many sockets.
 //! * [`context`] is the default context; [`context_builder`] makes explicit ones.
+//! * [`transport`] is what to implement for a scheme of your own; [`ContextBuilder::transport`] registers it.
+//!
+//! # What cannot be done does not compile
+//! ```compile_fail
+//! let mut publisher = zmq::Pub::bind("inproc://news")?;
+//! publisher.recv()?; // a PUB only sends
+//! # Ok::<(), zmq::Error>(())
+//! ```
+//!
+//! # Waiting
+//! `send` and `recv` wait, for as long as [`Options::send_timeout`] and [`Options::recv_timeout`] say; `send_timeout` and
+//! `recv_timeout` wait for a time; `try_send` and `try_recv` never wait. A message that was not sent is in the
+//! [`SendError`]. [`Context::shutdown`] ends every wait with [`Error::Terminated`]. Dropping a socket never waits; dropping
+//! the last handle of a context does, for what its sockets may still send within their [linger](Options::linger) time.
+//!
+//! # Cargo features
+//! | feature | default | adds |
+//! | --- | --- | --- |
+//! | `tcp` | on | `tcp://`, over IPv4 and IPv6 |
+//! | `ipc` | on | `ipc://`, over Unix domain sockets |
+//! | `inproc` | on | `inproc://`, between threads |
+//!
+//! They add and never change anything. With none of them a context has the transports that are registered on it.
+//!
+//! # Further reading
+//! The [ZeroMQ Guide](https://zguide.zeromq.org/) explains the patterns; the README of this crate has a table for those who
+//! come from the `zmq` crate and says where a message can wait; `ARCHITECTURE.md` says how the library is built.
 
 #![forbid(unsafe_code)]
 
