@@ -1,0 +1,202 @@
+//! What the robustness tests share: bounded waits, the numbers of this process, children, and a peer made of bytes.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+use zmq::{Context, Endpoint, Event, Monitor};
+
+/// How long anything may take that must happen.
+pub const LONG: Duration = Duration::from_secs(30);
+
+pub const ENDPOINTS: [&str; 3] = ["tcp://127.0.0.1:*", "ipc://*", "inproc://*"];
+pub const WIRES: [&str; 2] = ["tcp://127.0.0.1:*", "ipc://*"];
+
+pub fn context() -> Context {
+    zmq::context_builder().build().expect("context")
+}
+
+pub fn ms(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+/// Takes events until one is wanted.
+#[track_caller]
+pub fn await_event(monitor: &mut Monitor, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
+    let (started, mut seen) = (Instant::now(), Vec::new());
+    while started.elapsed() < LONG {
+        match monitor.next_timeout(Some(ms(100))) {
+            Some(event) if wanted(&event) => return event,
+            Some(event) => seen.push(event),
+            None => {}
+        }
+    }
+    panic!("no event: {what}; but {seen:#?}");
+}
+
+/// Waits for a handshake that fails, and tells why.
+#[track_caller]
+pub fn refusal(monitor: &mut Monitor) -> String {
+    match await_event(monitor, "a failed handshake", |event| matches!(event, Event::HandshakeFailed { .. })) {
+        Event::HandshakeFailed { reason, .. } => reason.to_string(),
+        _ => unreachable!(),
+    }
+}
+
+/// Waits for a connection that ends, and tells why.
+#[track_caller]
+pub fn end(monitor: &mut Monitor) -> String {
+    match await_event(monitor, "a lost connection", |event| matches!(event, Event::Disconnected { .. })) {
+        Event::Disconnected { reason, .. } => reason.to_string(),
+        _ => unreachable!(),
+    }
+}
+
+/// Repeats until it is true.
+#[track_caller]
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < LONG, "never: {what}");
+        std::thread::sleep(ms(1));
+    }
+}
+
+/// Runs on a thread of its own and must end in time.
+#[track_caller]
+pub fn bounded<R: Send + 'static>(what: &str, work: impl FnOnce() -> R + Send + 'static) -> R {
+    let (done, ended) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        let result = work();
+        let _ = done.send(());
+        result
+    });
+    if ended.recv_timeout(LONG) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+        panic!("it hangs: {what}");
+    }
+    thread.join().unwrap_or_else(|_| panic!("it failed: {what}"))
+}
+
+/// Open descriptors of this process.
+pub fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").expect("descriptors").count() - 1
+}
+
+/// A number of `/proc/self/status`, such as `Threads` or `VmRSS` (KiB).
+pub fn status(name: &str) -> usize {
+    let text = std::fs::read_to_string("/proc/self/status").expect("status");
+    let line = text.lines().find(|line| line.starts_with(name)).expect("line");
+    line.split_whitespace().nth(1).expect("number").parse().expect("number")
+}
+
+/// Runs the rest of test `name` in a process of its own: `true` there, and here `false` once it has succeeded.
+#[track_caller]
+pub fn in_child(name: &str) -> bool {
+    const MARK: &str = "ZMQ_TEST_CHILD";
+    if std::env::var(MARK).is_ok_and(|child| child == name) {
+        return true;
+    }
+    let program = std::env::current_exe().expect("program");
+    let output = std::process::Command::new(program)
+        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .env(MARK, name)
+        .output()
+        .expect("child");
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name} in its own process: {}\n{text}", output.status);
+    assert!(text.contains("1 passed"), "{name} did not run\n{text}");
+    for line in text.lines().filter(|line| line.starts_with("skipped")) {
+        println!("{line}");
+    }
+    false
+}
+
+/// A ZMTP peer over TCP that does exactly what it is told.
+pub struct Raw(pub TcpStream);
+
+impl Raw {
+    pub fn connect(endpoint: &Endpoint) -> Raw {
+        Raw::over(TcpStream::connect(endpoint.address()).expect("connect"))
+    }
+
+    pub fn over(stream: TcpStream) -> Raw {
+        stream.set_read_timeout(Some(LONG)).expect("timeout");
+        stream.set_write_timeout(Some(LONG)).expect("timeout");
+        Raw(stream)
+    }
+
+    /// Connected, and in the handshake as far as READY, which is complete if the other side agrees.
+    pub fn peer(endpoint: &Endpoint, socket_type: &str) -> Raw {
+        let mut raw = Raw::connect(endpoint);
+        raw.send(&greeting());
+        raw.send(&ready(socket_type));
+        raw.skip_greeting();
+        let (flags, body) = raw.frame();
+        assert!(flags == 4 && body.starts_with(b"\x05READY"), "{}", body.escape_ascii());
+        raw
+    }
+
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).expect("write");
+    }
+
+    pub fn skip_greeting(&mut self) {
+        self.0.read_exact(&mut [0; 64]).expect("greeting");
+    }
+
+    /// The next frame: flags and body.
+    pub fn frame(&mut self) -> (u8, Vec<u8>) {
+        let mut head = [0; 2];
+        self.0.read_exact(&mut head).expect("frame");
+        let length = if head[0] & 2 == 0 {
+            u64::from(head[1])
+        } else {
+            let mut length = [0; 8];
+            length[0] = head[1];
+            self.0.read_exact(&mut length[1..]).expect("length");
+            u64::from_be_bytes(length)
+        };
+        let mut body = vec![0; usize::try_from(length).expect("length")];
+        self.0.read_exact(&mut body).expect("body");
+        (head[0], body)
+    }
+
+    /// Reads to the end; `false` if there is none in time.
+    pub fn is_closed(&mut self) -> bool {
+        let mut buffer = [0; 4096];
+        loop {
+            match self.0.read(&mut buffer) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    return false;
+                }
+                Err(_) => return true,
+            }
+        }
+    }
+}
+
+/// The greeting of a ZMTP 3.0 peer.
+pub fn greeting() -> [u8; 64] {
+    let mut bytes = [0; 64];
+    (bytes[0], bytes[9], bytes[10]) = (0xff, 0x7f, 3);
+    bytes[12..16].copy_from_slice(b"NULL");
+    bytes
+}
+
+/// A READY command.
+pub fn ready(socket_type: &str) -> Vec<u8> {
+    let mut body = b"\x05READY\x0bSocket-Type".to_vec();
+    body.extend((socket_type.len() as u32).to_be_bytes());
+    body.extend(socket_type.as_bytes());
+    frame(4, &body)
+}
+
+/// A short frame.
+pub fn frame(flags: u8, body: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![flags, u8::try_from(body.len()).expect("a short frame")];
+    bytes.extend(body);
+    bytes
+}
