@@ -2,7 +2,7 @@
 
 use crate::common::{Library, Side, TRANSPORTS, World, bounded, eventually, join, message, options, set};
 use std::time::Duration;
-use zmq::SocketType::{Dealer, Rep, Req, Router};
+use zmq::SocketType::{Dealer, Req, Router};
 
 #[test]
 fn router_knows_peers_by_their_id() {
@@ -157,15 +157,24 @@ fn connecting_router_names_its_peer() {
     bounded(|| {
         for transport in TRANSPORTS {
             let world = World::new();
-            let mut rep = world.socket(Library::Theirs, Rep);
-            let endpoint = rep.bind_anew(transport);
-            let mut router = zmq::Router::new().unwrap();
-            router.connect_as(&endpoint, b"server").unwrap();
-            router.send_to("server", ["", "question"]).unwrap();
-            assert_eq!(rep.recv(), message([b"question"]));
-            rep.send(&message([b"answer"]));
-            let (from, answer) = router.recv_from().unwrap();
-            assert_eq!((&*from, answer), (&b"server"[..], ["", "answer"].into_iter().collect()));
+            let mut dealer = world.socket_with(Library::Theirs, Dealer, b"calls itself so");
+            let endpoint = dealer.bind_anew(transport);
+            let mut named = zmq::Router::new().unwrap();
+            named.connect_as(&endpoint, b"server").unwrap();
+            let mut by_option =
+                zmq::Router::builder().connect_routing_id("server").connect(&endpoint).unwrap();
+            for router in [&mut named, &mut by_option] {
+                // Waits for the peer, since it has its name already.
+                router.send_to("server", "question").unwrap();
+                assert_eq!(dealer.recv(), message([b"question"]));
+            }
+            // To one and to the other.
+            dealer.send(&message([b"answer"]));
+            dealer.send(&message([b"answer"]));
+            for router in [&mut named, &mut by_option] {
+                let (from, answer) = router.recv_from().unwrap();
+                assert_eq!((&*from, answer), (&b"server"[..], "answer".into()));
+            }
         }
     });
 }

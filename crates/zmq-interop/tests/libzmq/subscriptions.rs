@@ -11,8 +11,16 @@ use zmq::SocketType::{self, Pub, Sub, XPub, XSub};
 use zmq::options::XPubVerbosity;
 
 /// Topics of the lengths at which the encoding changes.
-fn topics() -> [Vec<u8>; 4] {
-    [b"a".to_vec(), vec![b'b'; 254], vec![b'c'; 255], vec![b'd'; 256]]
+///
+/// A SUB of libzmq 4.3.4, which the binding builds, breaks its own stream with topics of 246 to 255 bytes: it chooses
+/// the short header before it adds the name of the command (`v3_1_encoder.cpp`; right in 4.3.5, which the tests with
+/// pyzmq use). There the lengths around the hole take their place.
+fn topics(subscriber: Library, socket_type: SocketType) -> [Vec<u8>; 4] {
+    let (long, longer) = match (subscriber, socket_type) {
+        (Library::Theirs, Sub) => (244, 245),
+        _ => (254, 255),
+    };
+    [b"a".to_vec(), vec![b'b'; long], vec![b'c'; longer], vec![b'd'; 256]]
 }
 
 #[test]
@@ -31,6 +39,7 @@ fn change_under_load(publisher_is: Library) {
     for (publisher, subscriber) in [(Pub, Sub), (Pub, XSub), (XPub, Sub), (XPub, XSub)] {
         for transport in TRANSPORTS {
             println!("{publisher_is:?} {publisher} with {subscriber} over {transport}");
+            let topics = topics(publisher_is.other(), subscriber);
             let mut publisher = world.socket(publisher_is, publisher);
             let mut subscriber = world.socket(publisher_is.other(), subscriber);
             if publisher_binds {
@@ -41,8 +50,9 @@ fn change_under_load(publisher_is: Library) {
             publisher_binds = !publisher_binds;
             let stop = Arc::new(AtomicBool::new(false));
             let stopped = stop.clone();
-            let flood = std::thread::spawn(move || flood(publisher, &stopped));
-            change(&mut subscriber);
+            let names = topics.clone();
+            let flood = std::thread::spawn(move || flood(publisher, &names, &stopped));
+            change(&mut subscriber, &topics);
             stop.store(true, Ordering::Relaxed);
             flood.join().unwrap();
         }
@@ -50,8 +60,8 @@ fn change_under_load(publisher_is: Library) {
 }
 
 /// Publishes every topic in turn, as fast as it can.
-fn flood(mut publisher: Side, stop: &AtomicBool) {
-    let mut names = topics().to_vec();
+fn flood(mut publisher: Side, topics: &[Vec<u8>], stop: &AtomicBool) {
+    let mut names = topics.to_vec();
     names.extend([b"k".to_vec(), b"z".to_vec(), Vec::new()]);
     let mut number = 0u64;
     while !stop.load(Ordering::Relaxed) {
@@ -62,11 +72,10 @@ fn flood(mut publisher: Side, stop: &AtomicBool) {
     }
 }
 
-fn change(subscriber: &mut Side) {
+fn change(subscriber: &mut Side, topics: &[Vec<u8>]) {
     // Keeps the messages coming whatever else is subscribed.
     subscriber.subscribe(b"k");
-    let topics = topics();
-    for topic in &topics {
+    for topic in topics {
         subscriber.subscribe(topic);
         arrives(subscriber, topic);
     }
@@ -84,7 +93,7 @@ fn change(subscriber: &mut Side) {
     for everything in [&b"z"[..], b""] {
         stops(subscriber, everything);
     }
-    for topic in &topics {
+    for topic in topics {
         arrives(subscriber, topic);
     }
     // Counted: it takes as many cancellations.
@@ -94,7 +103,7 @@ fn change(subscriber: &mut Side) {
         subscriber.recv();
     }
     arrives(subscriber, &topics[0]);
-    for topic in &topics {
+    for topic in topics {
         subscriber.unsubscribe(topic);
         stops(subscriber, topic);
     }
@@ -134,7 +143,7 @@ fn xpub_sees_first_subscriptions_and_last_cancellations() {
             let endpoint = join(&mut xpub, &mut one, transport);
             let mut two = world.socket(xpub_is.other(), subscriber);
             two.connect(&endpoint);
-            let mut all = topics().to_vec();
+            let mut all = topics(xpub_is.other(), subscriber).to_vec();
             all.push(Vec::new());
             for topic in &all {
                 one.subscribe(topic);
