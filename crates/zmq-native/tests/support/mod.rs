@@ -53,6 +53,17 @@ pub fn end(monitor: &mut Monitor) -> String {
     }
 }
 
+/// Waits for a connection that ends by a fault of the peer, and tells which.
+#[track_caller]
+pub fn fault(monitor: &mut Monitor) -> String {
+    loop {
+        let reason = end(monitor);
+        if reason != zmq::DisconnectReason::PeerClosed.to_string() {
+            return reason;
+        }
+    }
+}
+
 /// Repeats until it is true.
 #[track_caller]
 pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
