@@ -130,9 +130,8 @@ impl Audience {
                 return Err("the probes do not arrive".into());
             }
             for event in ready {
-                while received(&mut self.sockets[event.key()])?.is_some() {
-                    seen[event.key()] = true;
-                }
+                let mut probes = Tally::up_to(u64::MAX);
+                seen[event.key()] |= take(&mut self.sockets[event.key()], BATCH, &mut probes)? > 0;
             }
         }
         Ok(())
@@ -141,8 +140,7 @@ impl Audience {
     fn listen(&mut self, tally: &mut Tally) -> Result<()> {
         while !tally.is_complete() {
             if let [only] = &mut self.sockets[..] {
-                if let Some(message) = received(only)? {
-                    tally.count(&message);
+                if take(only, BATCH, tally)? > 0 {
                     continue;
                 }
             }
@@ -151,23 +149,26 @@ impl Audience {
                 break;
             }
             for event in ready {
-                for _ in 0..BATCH {
-                    let Some(message) = received(&mut self.sockets[event.key()])? else { break };
-                    tally.count(&message);
-                }
+                take(&mut self.sockets[event.key()], BATCH, tally)?;
             }
         }
         Ok(())
     }
 }
 
-#[inline]
-fn received(socket: &mut zmq::Sub) -> zmq::Result<Option<zmq::Message>> {
-    match socket.try_recv() {
-        Ok(message) => Ok(Some(message)),
-        Err(zmq::Error::WouldBlock) => Ok(None),
-        Err(error) => Err(error),
+/// Takes what is there, at most `most`; how many it were.
+fn take(socket: &mut zmq::Sub, most: usize, tally: &mut Tally) -> Result<usize> {
+    for taken in 0..most {
+        match socket.try_recv() {
+            Ok(message) => tally.count(&message),
+            Err(zmq::Error::WouldBlock) => return Ok(taken),
+            Err(error) => return Err(error.into()),
+        }
+        if tally.is_complete() {
+            return Ok(taken + 1);
+        }
     }
+    Ok(most)
 }
 
 /// Counts deliveries; looks at the clock for the first, each 64th and the last.
