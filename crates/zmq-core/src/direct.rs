@@ -21,11 +21,17 @@ use std::sync::{Arc, OnceLock};
 pub struct Port {
     shared: Arc<SocketShared>,
     endpoint: Endpoint,
+    /// What a connecting ROUTER calls its peer, whatever that says; empty: what it says.
+    given: Bytes,
 }
 
 impl Port {
     pub(crate) fn new(shared: Arc<SocketShared>, endpoint: Endpoint) -> Port {
-        Port { shared, endpoint }
+        Port { shared, endpoint, given: Bytes::new() }
+    }
+
+    pub(crate) fn naming_its_peer(self, given: Bytes) -> Port {
+        Port { given, ..self }
     }
 
     /// The type of the socket.
@@ -66,9 +72,11 @@ pub struct Pending {
 impl Pending {
     /// There is nobody yet: the socket may queue messages meanwhile, if its pattern does so before there is a peer.
     pub fn wait(&mut self) {
-        if self.port.shared.attaches_early() {
+        let given = &self.port.given;
+        let promised = (!given.is_empty()).then(|| Peer { routing_id: given.clone(), ..Peer::default() });
+        if promised.is_some() || self.port.shared.attaches_early() {
             if let Some((outlet, inlet)) = self.ours.take() {
-                self.attach(outlet, inlet, None);
+                self.attach(outlet, inlet, promised);
             }
         }
     }
@@ -88,8 +96,7 @@ impl Pending {
         let near = Arc::new(OnceLock::from(self.key.clone()));
         let outlet = Outlet::new(to_us, Far::Socket(near.clone()), far_key.clone());
         let inlet = Inlet::new(from_us, Far::Socket(near), far_key.clone());
-        let (we, they) =
-            (self.port.peer(Bytes::new()), acceptor.peer(ours.options.connect_routing_id.clone()));
+        let (we, they) = (self.port.peer(Bytes::new()), acceptor.peer(self.port.given.clone()));
         self.port.announce(&they);
         acceptor.announce(&we);
         // Before the acceptor can sleep or wait, whoever wakes it must know it.

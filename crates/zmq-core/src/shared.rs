@@ -85,10 +85,9 @@ impl SocketShared {
     /// Whether a connecting socket gets its pipe at once, to queue into, rather than when the peer is there. Types
     /// that must know their peer, or for which a queue without a peer means nothing, wait.
     pub(crate) fn attaches_early(&self) -> bool {
-        use SocketType::{Dealer, Pair, Push, Req, Router, Sub, XSub};
+        use SocketType::{Dealer, Pair, Push, Req, Sub, XSub};
         match self.socket_type {
             Pair | Req | Dealer | Push | Sub | XSub => !self.options.immediate,
-            Router => !self.options.connect_routing_id.is_empty(),
             _ => false,
         }
     }

@@ -188,12 +188,15 @@ impl SocketBase {
         self.core.context.shared().check()?;
         let endpoint: Endpoint = endpoint.parse()?;
         let transport = self.core.context.shared().transport(&endpoint)?;
+        let routing_id = match routing_id {
+            [] if self.socket_type() == SocketType::Router => self.options().connect_routing_id.clone(),
+            given => Bytes::copy_from_slice(given),
+        };
         let guard = match transport.kind() {
             TransportKind::Polled(polled) => {
                 polled.check(endpoint.address(), &self.options().stream)?;
                 let ignored = self.connects_once() && self.is_connected_to(&endpoint);
                 if !ignored {
-                    let routing_id = Bytes::copy_from_slice(routing_id);
                     let target =
                         Target { endpoint: endpoint.clone(), transport: transport.clone(), routing_id };
                     self.driver()?.with_reactor(|reactor| reactor.connect(target));
@@ -201,7 +204,7 @@ impl SocketBase {
                 None
             }
             TransportKind::Direct(direct) => {
-                let port = Port::new(self.core.shared.clone(), endpoint.clone());
+                let port = Port::new(self.core.shared.clone(), endpoint.clone()).naming_its_peer(routing_id);
                 Some(direct.connect(endpoint.address(), port)?)
             }
         };

@@ -93,7 +93,7 @@ impl Session {
         let delay = env.options().reconnect_interval.unwrap_or_default();
         let retry = Retry { target, delay, was_up: false };
         let mut session = Session::new(token, Origin::Connecting(Box::new(retry)));
-        if env.shared.attaches_early() {
+        if session.attaches_early(env) {
             session.attach(None, env);
         }
         session
@@ -551,6 +551,11 @@ impl Session {
         shared.incoming.post(PipeEvent::Inlet(inlet, peer));
     }
 
+    /// Whether the socket queues for a peer that is not there. A ROUTER does for one that it has named itself.
+    fn attaches_early(&self, env: &Env) -> bool {
+        env.shared.attaches_early() || self.promised_peer().is_some()
+    }
+
     /// What is known of a peer before it is there: the routing id that it is to be given.
     fn promised_peer(&self) -> Option<Peer> {
         match &self.origin {
@@ -583,7 +588,7 @@ impl Session {
             return Outcome::Gone;
         }
         match &self.pipe {
-            Some(pipe) if env.shared.attaches_early() => {
+            Some(pipe) if self.attaches_early(env) => {
                 env.shared.outgoing.post(PipeEvent::Down(pipe.id));
                 env.shared.incoming.post(PipeEvent::Down(pipe.id));
             }
