@@ -90,8 +90,11 @@ impl Incoming for FairQueue {
         match event {
             PipeEvent::Inlet(inlet, _) => self.attach(inlet),
             PipeEvent::Readable(id) => self.activate(id),
-            _ => {}
+            _ => return,
         }
+        // Pipes with nothing in them report their end, and ended ones go, even if the application only sends: a PAIR
+        // takes its next peer when nothing is left of the last one.
+        FairQueue::can_receive(self);
     }
 
     #[inline]
