@@ -82,11 +82,15 @@ pub struct Outlet {
     key: Arc<PipeKey>,
     /// Whether the high-water mark takes that of the socket at the far side into account.
     raised: bool,
+    /// Of [`replaced`](Outlet::replaced), what is counted.
+    replaced: u64,
+    /// Of what the writer has discarded, what is counted.
+    discarded: u64,
 }
 
 impl Outlet {
     pub(crate) fn new(writer: Writer<Message>, far: Far, key: Arc<PipeKey>) -> Outlet {
-        Outlet { writer, far, key, raised: false }
+        Outlet { writer, far, key, raised: false, replaced: 0, discarded: 0 }
     }
 
     /// The pipe's name in its socket.
@@ -117,7 +121,7 @@ impl Outlet {
             self.writer.write(message)?;
         }
         self.count();
-        self.publish();
+        self.publish_sent();
         Ok(())
     }
 
@@ -125,14 +129,14 @@ impl Outlet {
     pub fn send_unbounded(&mut self, message: Message) {
         if self.writer.write_unbounded(message).is_ok() {
             self.count();
-            self.publish();
+            self.publish_sent();
         }
     }
 
     /// As [`send_unbounded`](Outlet::send_unbounded), before the socket has the pipe: not counted.
     pub(crate) fn introduce(&mut self, message: Message) {
         if self.writer.write_unbounded(message).is_ok() {
-            self.publish();
+            let _ = self.publish();
         }
     }
 
@@ -185,10 +189,46 @@ impl Outlet {
     }
 
     #[inline]
-    fn publish(&mut self) {
-        if self.writer.flush() == Flush::ReaderAsleep {
+    fn publish(&mut self) -> Flush {
+        let flush = self.writer.flush();
+        if flush == Flush::ReaderAsleep {
             self.far.wake_reader();
         }
+        flush
+    }
+
+    /// Publishes what the socket sent, and counts what that has cost.
+    #[inline]
+    fn publish_sent(&mut self) {
+        if self.publish() == Flush::ReaderClosed {
+            let discarded = self.newly_discarded();
+            self.key.socket.counters.io.disconnected.add_shared(discarded);
+            self.take_back(discarded);
+        }
+        let replaced = self.newly_replaced();
+        if replaced > 0 {
+            self.key.socket.counters.io.replaced.add_shared(replaced);
+            self.take_back(replaced);
+        }
+    }
+
+    /// So many did not reach the far socket.
+    #[cold]
+    fn take_back(&self, count: u64) {
+        if self.is_direct() {
+            self.key.socket.counters.app.handed_over.take_back(count);
+        }
+    }
+
+    #[inline]
+    fn newly_replaced(&mut self) -> u64 {
+        let replaced = self.writer.replaced();
+        replaced - std::mem::replace(&mut self.replaced, replaced)
+    }
+
+    fn newly_discarded(&mut self) -> u64 {
+        let discarded = self.writer.discarded();
+        discarded - std::mem::replace(&mut self.discarded, discarded)
     }
 }
 
@@ -203,7 +243,9 @@ impl Outlet {
     /// Publishes the batch.
     #[inline]
     pub(crate) fn flush(&mut self) {
-        self.publish();
+        let closed = self.publish() == Flush::ReaderClosed;
+        let unread = self.newly_replaced() + if closed { self.newly_discarded() } else { 0 };
+        self.key.socket.counters.io.unread.add_shared(unread);
     }
 }
 
@@ -212,7 +254,6 @@ impl Drop for Outlet {
         if self.writer.close() {
             self.far.wake_reader();
         }
-        self.key.socket.counters.io.replaced.add_shared(self.writer.replaced());
     }
 }
 

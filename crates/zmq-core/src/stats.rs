@@ -20,7 +20,8 @@ pub struct Stats {
     pub queued: u64,
     /// Copies that were lost, by reason.
     pub dropped: Dropped,
-    /// Messages that arrived and were never received: the socket was dropped before, or its pattern refuses them.
+    /// Messages that arrived and were never received: the socket was dropped before, its pattern refuses them, or a newer
+    /// one took their place ([`conflate`](crate::Options::conflate)).
     pub unread: u64,
     /// Bytes written to connections, framing included.
     pub bytes_sent: u64,
@@ -64,6 +65,11 @@ impl Counter {
     #[inline]
     pub(crate) fn add(&self, count: u64) {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
+    }
+
+    /// As [`add`](Counter::add), the other way.
+    pub(crate) fn take_back(&self, count: u64) {
+        self.add(count.wrapping_neg());
     }
 
     pub(crate) fn add_shared(&self, count: u64) {

@@ -168,7 +168,8 @@ pub fn number_of(message: &Message) -> usize {
     message[0].as_str().unwrap().parse().unwrap()
 }
 
-/// Sends numbered messages until nobody takes one for a while; returns how many went. Each is prefixed with `to`.
+/// Sends numbered messages until nobody takes one for a while, and checks how that is said; returns how many went. Each
+/// is prefixed with `to`. A kernel may find some more room later.
 #[track_caller]
 pub fn fill(socket: &mut AnySocket, to: Option<&[u8]>) -> usize {
     for number in 0..10_000 {
@@ -176,11 +177,11 @@ pub fn fill(socket: &mut AnySocket, to: Option<&[u8]>) -> usize {
         if let Some(to) = to {
             message.push_front(to);
         }
-        match socket.send_timeout(message, SHORT) {
-            Ok(()) => {}
-            Err(failed) if failed.error.is_temporary() => return number,
-            Err(failed) => panic!("{failed}"),
-        }
+        let Err(failed) = socket.send_timeout(message.clone(), SHORT) else { continue };
+        assert_eq!((failed.error, &failed.message), (Error::Timeout { after: SHORT }, &message));
+        let Err(failed) = socket.try_send(message.clone()) else { continue };
+        assert_eq!((failed.error, &failed.message), (Error::WouldBlock, &message));
+        return number;
     }
     panic!("never full");
 }

@@ -48,6 +48,15 @@ impl Requester {
         (Message::from(frames), id)
     }
 
+    /// Throws away what came before a request is sent: without numbers a second reply to the last request would pass
+    /// for the reply to the next.
+    fn discard_replies(&mut self, base: &SocketBase) {
+        while let Some((peer, message)) = self.incoming.receive() {
+            self.open(peer, message);
+            base.count_unread();
+        }
+    }
+
     /// The body of the awaited reply; anything else is thrown away.
     fn open(&mut self, peer: PipeId, mut message: Message) -> Option<Message> {
         if let Some(stale) = self.stale.get_mut(&peer) {
@@ -90,9 +99,13 @@ impl Pattern for Requester {
         if self.awaited.is_some() && !base.options().req_relaxed {
             return Err(Refused::failed(Error::State { hint: OUT_OF_TURN_SEND }, message));
         }
+        let correlate = base.options().req_correlate;
+        if !correlate && self.outgoing.can_send() {
+            self.discard_replies(base);
+        }
         let size = message.size();
         let parts = message.len();
-        let (message, id) = self.envelope(message, base.options().req_correlate);
+        let (message, id) = self.envelope(message, correlate);
         let peer = self.outgoing.send(message).map_err(|mut back| {
             let added = back.len() - parts;
             Refused::Full(back.split_off(added))
