@@ -110,7 +110,7 @@ pub fn in_child(name: &str) -> bool {
     }
     let program = std::env::current_exe().expect("program");
     let output = std::process::Command::new(program)
-        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .args(["--exact", name, "--nocapture", "--include-ignored", "--test-threads=1"])
         .env(MARK, name)
         .output()
         .expect("child");
