@@ -45,15 +45,8 @@ impl Port {
     /// # Errors
     /// [`Error::PeerBusy`] if the socket is a PAIR that has its peer.
     pub fn connect(&self) -> Result<Pending> {
-        let options = &self.shared.options;
         let key = self.shared.new_pipe_key().ok_or(Error::PeerBusy)?;
-        let far = Arc::new(OnceLock::new());
-        let (to_peer, from_us) = new_pipe(options.send_hwm, options.conflate);
-        let (to_us, from_peer) = new_pipe(options.recv_hwm, options.conflate);
-        let outlet = Outlet::new(to_peer, Far::Socket(far.clone()), key.clone());
-        let inlet = Inlet::new(from_peer, Far::Socket(far.clone()), key.clone());
-        let (far_ends, ours) = (Some((to_us, from_us)), Some((outlet, inlet)));
-        Ok(Pending { port: self.clone(), key, far, far_ends, ours })
+        Ok(Pending { port: self.clone(), key, far: Arc::default(), far_ends: None })
     }
 }
 
@@ -63,11 +56,12 @@ pub struct Pending {
     key: Arc<PipeKey>,
     /// Filled with the acceptor's key when it joins.
     far: Arc<OnceLock<Arc<PipeKey>>>,
-    /// What the acceptor gets.
+    /// What the acceptor gets, if the socket got its ends early.
     far_ends: Option<(Writer<Message>, Reader<Message>)>,
-    /// What the socket gets when it is joined, unless it got it early.
-    ours: Option<(Outlet, Inlet)>,
 }
+
+/// The two pipes of a join: first the connecting socket's ends, then the acceptor's.
+type Ends = ((Outlet, Inlet), (Writer<Message>, Reader<Message>));
 
 impl Pending {
     /// There is nobody yet: the socket may queue messages meanwhile, if its pattern does so before there is a peer.
@@ -75,9 +69,10 @@ impl Pending {
         let given = &self.port.given;
         let promised = (!given.is_empty()).then(|| Peer { routing_id: given.clone(), ..Peer::default() });
         if promised.is_some() || self.port.shared.attaches_early() {
-            if let Some((outlet, inlet)) = self.ours.take() {
-                self.attach(outlet, inlet, promised);
-            }
+            let shared = &self.port.shared;
+            let (ours, theirs) = self.make_pipes(shared.conflates_outgoing(), shared.conflates_incoming());
+            self.attach(ours, promised);
+            self.far_ends = Some(theirs);
         }
     }
 
@@ -92,7 +87,15 @@ impl Pending {
             return Err(Error::IncompatiblePeer { ours: ours.socket_type, theirs: theirs.socket_type });
         }
         let Some(far_key) = theirs.new_pipe_key() else { return Err(Error::PeerBusy) };
-        let Some((to_us, from_us)) = self.far_ends.take() else { return Ok(()) };
+        let (fresh, (to_us, from_us)) = match self.far_ends.take() {
+            Some(theirs) => (None, theirs),
+            None => {
+                let outgoing = ours.conflates_outgoing() || theirs.conflates_incoming();
+                let incoming = ours.conflates_incoming() || theirs.conflates_outgoing();
+                let (ours, theirs) = self.make_pipes(outgoing, incoming);
+                (Some(ours), theirs)
+            }
+        };
         let near = Arc::new(OnceLock::from(self.key.clone()));
         let outlet = Outlet::new(to_us, Far::Socket(near.clone()), far_key.clone());
         let inlet = Inlet::new(from_us, Far::Socket(near), far_key.clone());
@@ -102,8 +105,8 @@ impl Pending {
         // Before the acceptor can sleep or wait, whoever wakes it must know it.
         let _ = self.far.set(far_key);
         attach(theirs, outlet, inlet, Some(we));
-        match self.ours.take() {
-            Some((outlet, inlet)) => self.attach(outlet, inlet, Some(they)),
+        match fresh {
+            Some(ends) => self.attach(ends, Some(they)),
             None => {
                 self.port.shared.outgoing.post(PipeEvent::Up(self.key.id, they.clone()));
                 self.port.shared.incoming.post(PipeEvent::Up(self.key.id, they));
@@ -112,7 +115,17 @@ impl Pending {
         Ok(())
     }
 
-    fn attach(&self, outlet: Outlet, inlet: Inlet, peer: Option<Peer>) {
+    /// A pipe conflates if either of its ends asks for it.
+    fn make_pipes(&self, outgoing_conflates: bool, incoming_conflates: bool) -> Ends {
+        let options = &self.port.shared.options;
+        let (to_peer, from_us) = new_pipe(options.send_hwm, outgoing_conflates);
+        let (to_us, from_peer) = new_pipe(options.recv_hwm, incoming_conflates);
+        let outlet = Outlet::new(to_peer, Far::Socket(self.far.clone()), self.key.clone());
+        let inlet = Inlet::new(from_peer, Far::Socket(self.far.clone()), self.key.clone());
+        ((outlet, inlet), (to_us, from_us))
+    }
+
+    fn attach(&self, (outlet, inlet): (Outlet, Inlet), peer: Option<Peer>) {
         attach(&self.port.shared, outlet, inlet, peer);
     }
 }

@@ -82,6 +82,16 @@ impl SocketShared {
         self.terminated.load(Ordering::Acquire)
     }
 
+    /// Whether what it sends is conflated. Subscriptions are not: each counts.
+    pub(crate) fn conflates_outgoing(&self) -> bool {
+        self.options.conflate && !self.socket_type.subscribes()
+    }
+
+    /// Whether what it receives is conflated.
+    pub(crate) fn conflates_incoming(&self) -> bool {
+        self.options.conflate && !self.socket_type.publishes()
+    }
+
     /// Whether a connecting socket gets its pipe at once, to queue into, rather than when the peer is there. Types
     /// that must know their peer, or for which a queue without a peer means nothing, wait.
     pub(crate) fn attaches_early(&self) -> bool {

@@ -537,8 +537,8 @@ impl Session {
         let options = &shared.options;
         let Some(key) = shared.new_pipe_key() else { return };
         let socket = Arc::new(OnceLock::from(key.clone()));
-        let (to_peer, from_socket) = new_pipe(options.send_hwm, options.conflate);
-        let (to_socket, from_peer) = new_pipe(options.recv_hwm, options.conflate);
+        let (to_peer, from_socket) = new_pipe(options.send_hwm, shared.conflates_outgoing());
+        let (to_socket, from_peer) = new_pipe(options.recv_hwm, shared.conflates_incoming());
         self.pipe = Some(Pipe {
             inlet: Inlet::new(from_socket, Far::Socket(socket.clone()), key.clone()),
             outlet: Outlet::new(to_socket, Far::Socket(socket), key.clone()),
