@@ -320,5 +320,5 @@ fn engines_are_small_and_may_move_between_threads() {
     fn is_send<T: Send>() {}
     is_send::<Engine>();
     assert!(size_of::<Engine>() <= 512, "{}", size_of::<Engine>());
-    assert!(size_of::<Event>() <= 72);
+    assert!(size_of::<Event>() <= 80);
 }
