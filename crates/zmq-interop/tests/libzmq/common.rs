@@ -1,5 +1,6 @@
 //! One face over both libraries, so that a scenario is written once and run with the roles swapped.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -60,15 +61,57 @@ impl Library {
     }
 }
 
-/// A context of each library.
+/// A context of each library, and a directory for ipc.
 pub struct World {
     ours: Context,
     theirs: libzmq::Context,
+    directory: PathBuf,
+    endpoints: AtomicU32,
+}
+
+impl Drop for World {
+    /// libzmq leaves the files of its sockets behind.
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
 }
 
 impl World {
     pub fn new() -> World {
-        World { ours: zmq::context_builder().build().unwrap(), theirs: libzmq::Context::new() }
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let directory = std::env::temp_dir().join(format!("zmq-interop-{}-{number}", std::process::id()));
+        std::fs::create_dir(&directory).unwrap();
+        World {
+            ours: zmq::context_builder().build().unwrap(),
+            theirs: libzmq::Context::new(),
+            directory,
+            endpoints: AtomicU32::new(0),
+        }
+    }
+
+    /// Binds to an endpoint that nobody uses, and returns it.
+    pub fn bind_anew(&self, side: &mut Side, transport: &str) -> String {
+        let endpoint = if transport == "ipc" {
+            let number = self.endpoints.fetch_add(1, Ordering::Relaxed);
+            format!("ipc://{}", self.directory.join(number.to_string()).display())
+        } else {
+            "tcp://127.0.0.1:*".to_owned()
+        };
+        match side {
+            Side::Ours(socket) => socket.bind(endpoint).unwrap().to_string(),
+            Side::Theirs(socket) => {
+                socket.bind(&endpoint).unwrap();
+                socket.get_last_endpoint().unwrap().unwrap()
+            }
+        }
+    }
+
+    /// Binds one, connects the other.
+    pub fn join(&self, binder: &mut Side, connecter: &mut Side, transport: &str) -> String {
+        let endpoint = self.bind_anew(binder, transport);
+        connecter.connect(&endpoint);
+        endpoint
     }
 
     pub fn socket(&self, library: Library, socket_type: SocketType) -> Side {
@@ -159,25 +202,6 @@ pub enum Side {
 }
 
 impl Side {
-    /// Binds to an endpoint that nobody uses, and returns it.
-    pub fn bind_anew(&mut self, transport: &str) -> String {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let endpoint = if transport == "ipc" {
-            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-            let name = format!("zmq-interop-{}-{number}", std::process::id());
-            format!("ipc://{}", std::env::temp_dir().join(name).display())
-        } else {
-            "tcp://127.0.0.1:*".to_owned()
-        };
-        match self {
-            Side::Ours(socket) => socket.bind(endpoint).unwrap().to_string(),
-            Side::Theirs(socket) => {
-                socket.bind(&endpoint).unwrap();
-                socket.get_last_endpoint().unwrap().unwrap()
-            }
-        }
-    }
-
     /// Binds to an endpoint that another socket has just left.
     pub fn bind_again(&mut self, endpoint: &str) {
         eventually("the endpoint is free again", || match self {
@@ -261,13 +285,6 @@ pub fn parts(message: zmq::Message) -> Parts {
 /// A message of these parts.
 pub fn message<const N: usize>(parts: [&[u8]; N]) -> Parts {
     parts.map(<[u8]>::to_vec).to_vec()
-}
-
-/// Binds one, connects the other.
-pub fn join(binder: &mut Side, connecter: &mut Side, transport: &str) -> String {
-    let endpoint = binder.bind_anew(transport);
-    connecter.connect(&endpoint);
-    endpoint
 }
 
 /// Whether messages from `publisher` reach `subscriber`, which has subscribed to `topic` already; waits for it. Nothing

@@ -11,8 +11,8 @@ fn twenty_of_theirs_push_to_our_pull() {
     bounded(|| {
         let world = World::new();
         let mut pull = world.socket(Library::Ours, Pull);
-        let tcp = pull.bind_anew("tcp");
-        let ipc = pull.bind_anew("ipc");
+        let tcp = world.bind_anew(&mut pull, "tcp");
+        let ipc = world.bind_anew(&mut pull, "ipc");
         let senders: Vec<_> = (0..SENDERS)
             .map(|sender| {
                 let mut push = world.theirs(Push);
@@ -63,7 +63,7 @@ fn our_push_to_their_pull_with_checksums() {
         let world = World::new();
         let pull = world.theirs(Pull);
         let mut pull = Side::Theirs(pull);
-        let endpoint = pull.bind_anew("tcp");
+        let endpoint = world.bind_anew(&mut pull, "tcp");
         let mut push = world.socket(Library::Ours, Push);
         push.connect(&endpoint);
         let sender = std::thread::spawn(move || {
@@ -104,7 +104,7 @@ fn our_push_lingers() {
     bounded(|| {
         let world = World::new();
         let mut pull = world.socket(Library::Theirs, Pull);
-        let endpoint = pull.bind_anew("tcp");
+        let endpoint = world.bind_anew(&mut pull, "tcp");
         for round in 0..10u32 {
             let mut push = world.socket(Library::Ours, Push);
             push.connect(&endpoint);

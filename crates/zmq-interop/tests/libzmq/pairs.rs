@@ -1,6 +1,6 @@
 //! Every pair of socket types that may talk to each other (RFC 23), whoever binds, on every transport.
 
-use crate::common::{Library, Parts, Side, TRANSPORTS, World, bounded, eventually, join, message, settle};
+use crate::common::{Library, Parts, Side, TRANSPORTS, World, bounded, eventually, message, settle};
 use zmq::SocketType::{self, Dealer, Pair, Pub, Pull, Push, Rep, Req, Router, Sub, XPub, XSub};
 
 /// What two sockets say to each other.
@@ -54,9 +54,9 @@ fn converse(transport: &str, binder: Library) {
             let mut one = world.socket_with(library, first, routing_id(first, b"one"));
             let mut two = world.socket_with(library.other(), second, routing_id(second, b"two"));
             if library == binder {
-                join(&mut one, &mut two, transport);
+                world.join(&mut one, &mut two, transport);
             } else {
-                join(&mut two, &mut one, transport);
+                world.join(&mut two, &mut one, transport);
             }
             conversation(&mut one, &mut two, &messages);
         }

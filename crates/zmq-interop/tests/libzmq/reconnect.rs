@@ -1,6 +1,6 @@
 //! Either side goes away and comes back at the same endpoint; the other finds it again, with its subscriptions.
 
-use crate::common::{Library, Parts, Side, World, bounded, eventually, join, message};
+use crate::common::{Library, Parts, Side, World, bounded, eventually, message};
 use std::time::Duration;
 use zmq::SocketType::{self, Dealer, Pair, Pub, Pull, Push, Rep, Req, Router, Sub, XPub, XSub};
 
@@ -54,9 +54,9 @@ fn come_and_go(transport: &str, binder: Library) {
             let mut one = world.socket(first_is, first);
             let mut two = make_second(&world, first_is.other(), second);
             let endpoint = if first_binds {
-                join(&mut one, &mut two, transport)
+                world.join(&mut one, &mut two, transport)
             } else {
-                join(&mut two, &mut one, transport)
+                world.join(&mut two, &mut one, transport)
             };
             exchange(&mut one, &mut two, &next());
             for replaced_is_binder in [true, false, true] {

@@ -1,6 +1,6 @@
 //! REQ with and without numbered requests, and what becomes of late replies.
 
-use crate::common::{Library, Side, TRANSPORTS, World, bounded, eventually, join, message, options};
+use crate::common::{Library, Side, TRANSPORTS, World, bounded, eventually, message, options};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -24,7 +24,7 @@ fn requests_numbered_and_strict() {
                         (Library::Theirs, false) => Side::Theirs(world.theirs(Req)),
                     };
                     let mut rep = world.socket(req_is.other(), Rep);
-                    join(&mut rep, &mut req, transport);
+                    world.join(&mut rep, &mut req, transport);
                     for number in 0..300u32 {
                         let request = message([b"number", b"", &number.to_le_bytes()]);
                         req.send(&request);
@@ -49,7 +49,7 @@ fn late_reply_is_not_taken_for_the_next() {
             let world = World::new();
             let mut req = world.socket(req_is, Req);
             let mut rep = world.socket(req_is.other(), Rep);
-            join(&mut rep, &mut req, "tcp");
+            world.join(&mut rep, &mut req, "tcp");
             for _ in 0..20 {
                 req.send(&message([b"abandoned"]));
                 assert_eq!(rep.recv(), message([b"abandoned"]));
@@ -73,7 +73,7 @@ fn requests_go_to_each_server_in_turn() {
             let mut servers: Vec<Side> = (0..3)
                 .map(|_| {
                     let mut rep = world.socket(req_is.other(), Rep);
-                    req.connect(&rep.bind_anew("ipc"));
+                    req.connect(&world.bind_anew(&mut rep, "ipc"));
                     rep
                 })
                 .collect();
@@ -103,8 +103,8 @@ fn broker_between() {
             let mut back = world.socket(broker_is, Dealer);
             let mut req = world.socket(broker_is.other(), Req);
             let mut rep = world.socket(broker_is.other(), Rep);
-            join(&mut front, &mut req, "tcp");
-            join(&mut back, &mut rep, "ipc");
+            world.join(&mut front, &mut req, "tcp");
+            world.join(&mut back, &mut rep, "ipc");
             let stop = Arc::new(AtomicBool::new(false));
             let stopped = stop.clone();
             let broker = std::thread::spawn(move || {

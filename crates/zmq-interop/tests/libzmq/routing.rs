@@ -1,6 +1,6 @@
 //! Routing ids, both ways.
 
-use crate::common::{Library, Side, TRANSPORTS, World, bounded, eventually, join, message, options, set};
+use crate::common::{Library, Side, TRANSPORTS, World, bounded, eventually, message, options, set};
 use std::time::Duration;
 use zmq::SocketType::{Dealer, Req, Router};
 
@@ -15,9 +15,9 @@ fn router_knows_peers_by_their_id() {
                         let mut router = world.socket(router_is, Router);
                         let mut dealer = world.socket_with(router_is.other(), Dealer, &id);
                         if router_binds {
-                            join(&mut router, &mut dealer, transport);
+                            world.join(&mut router, &mut dealer, transport);
                         } else {
-                            join(&mut dealer, &mut router, transport);
+                            world.join(&mut dealer, &mut router, transport);
                         }
                         // Nobody is connected before the handshake; then the id alone is enough to be reached.
                         let greeting = message([&id, b"hello"]);
@@ -39,7 +39,7 @@ fn req_passes_its_id() {
             let world = World::new();
             let mut router = world.socket(router_is, Router);
             let mut req = world.socket_with(router_is.other(), Req, b"asks");
-            join(&mut router, &mut req, "tcp");
+            world.join(&mut router, &mut req, "tcp");
             req.send(&message([b"question"]));
             let request = router.recv();
             assert_eq!((&request[0][..], &request[2..]), (&b"asks"[..], &message([b"", b"question"])[..]));
@@ -55,7 +55,7 @@ fn nameless_peers_get_five_bytes() {
         for router_is in Library::BOTH {
             let world = World::new();
             let mut router = world.socket(router_is, Router);
-            let endpoint = router.bind_anew("tcp");
+            let endpoint = world.bind_anew(&mut router, "tcp");
             let mut dealers: Vec<Side> = (0..5)
                 .map(|number| {
                     let mut dealer = world.socket(router_is.other(), Dealer);
@@ -83,7 +83,7 @@ fn unknown_peer_is_unroutable_to_both() {
             let world = World::new();
             let mut router = world.socket(router_is, Router);
             let mut dealer = world.socket_with(router_is.other(), Dealer, b"known");
-            join(&mut router, &mut dealer, "tcp");
+            world.join(&mut router, &mut dealer, "tcp");
             eventually("connected", || router.try_send(&message([b"known", b"1"])).then_some(()));
             assert!(!router.try_send(&message([b"unknown", b"2"])));
             assert!(router.try_send(&message([b"known", b"3"])));
@@ -102,7 +102,7 @@ fn duplicate_id_does_not_disturb_its_holder() {
             let world = World::new();
             let mut router = world.socket(router_is, Router);
             let mut first = world.socket_with(router_is.other(), Dealer, b"same");
-            let endpoint = join(&mut router, &mut first, "tcp");
+            let endpoint = world.join(&mut router, &mut first, "tcp");
             first.send(&message([b"first"]));
             assert_eq!(router.recv(), message([b"same", b"first"]));
             let mut second = world.socket_with(router_is.other(), Dealer, b"same");
@@ -136,7 +136,7 @@ fn handover_gives_the_id_to_the_newcomer() {
                 }
             };
             let mut first = world.socket_with(router_is.other(), Dealer, b"same");
-            let endpoint = join(&mut router, &mut first, "tcp");
+            let endpoint = world.join(&mut router, &mut first, "tcp");
             first.send(&message([b"first"]));
             assert_eq!(router.recv(), message([b"same", b"first"]));
             // It would come back and take the id over again.
@@ -158,7 +158,7 @@ fn connecting_router_names_its_peer() {
         for transport in TRANSPORTS {
             let world = World::new();
             let mut dealer = world.socket_with(Library::Theirs, Dealer, b"calls itself so");
-            let endpoint = dealer.bind_anew(transport);
+            let endpoint = world.bind_anew(&mut dealer, transport);
             let mut named = zmq::Router::new().unwrap();
             named.connect_as(&endpoint, b"server").unwrap();
             let mut by_option =

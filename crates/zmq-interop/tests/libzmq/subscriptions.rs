@@ -1,8 +1,6 @@
 //! Subscriptions that change while messages flow, and what an XPUB sees of them.
 
-use crate::common::{
-    LONG, Library, Parts, Side, TRANSPORTS, World, bounded, eventually, join, message, options,
-};
+use crate::common::{LONG, Library, Parts, Side, TRANSPORTS, World, bounded, eventually, message, options};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,9 +41,9 @@ fn change_under_load(publisher_is: Library) {
             let mut publisher = world.socket(publisher_is, publisher);
             let mut subscriber = world.socket(publisher_is.other(), subscriber);
             if publisher_binds {
-                join(&mut publisher, &mut subscriber, transport);
+                world.join(&mut publisher, &mut subscriber, transport);
             } else {
-                join(&mut subscriber, &mut publisher, transport);
+                world.join(&mut subscriber, &mut publisher, transport);
             }
             publisher_binds = !publisher_binds;
             let stop = Arc::new(AtomicBool::new(false));
@@ -140,7 +138,7 @@ fn xpub_sees_first_subscriptions_and_last_cancellations() {
             let world = World::new();
             let mut xpub = world.socket(xpub_is, XPub);
             let mut one = world.socket(xpub_is.other(), subscriber);
-            let endpoint = join(&mut xpub, &mut one, transport);
+            let endpoint = world.join(&mut xpub, &mut one, transport);
             let mut two = world.socket(xpub_is.other(), subscriber);
             two.connect(&endpoint);
             let mut all = topics(xpub_is.other(), subscriber).to_vec();
@@ -198,7 +196,7 @@ fn xpub_verbose_sees_every_subscription() {
                 }
             };
             let mut one = world.socket(xpub_is.other(), subscriber);
-            let endpoint = join(&mut xpub, &mut one, transport);
+            let endpoint = world.join(&mut xpub, &mut one, transport);
             let mut two = world.socket(xpub_is.other(), subscriber);
             two.connect(&endpoint);
             one.subscribe(b"same");
@@ -220,7 +218,7 @@ fn many_subscriptions_balance() {
             let world = World::new();
             let mut xpub = world.socket(xpub_is, XPub);
             let mut subscriber = world.socket(xpub_is.other(), subscriber);
-            join(&mut xpub, &mut subscriber, transport);
+            world.join(&mut xpub, &mut subscriber, transport);
             let topic = |number: u32| format!("topic {number}").into_bytes();
             // Within the default high-water marks: commands beyond them may be dropped.
             for number in 0..500 {
