@@ -549,7 +549,9 @@ impl<K: CanSplit, E: Environment> Socket<K, E> {
                 Some((base, pattern)) => {
                     let (outgoing, incoming) = K::parts(pattern);
                     let (sending, receiving) = base.split();
-                    Ok((Sender::new(sending, outgoing), Receiver::new(receiving, incoming)))
+                    let kept = Arc::default();
+                    let sender = Sender::new(sending, outgoing, Arc::clone(&kept));
+                    Ok((sender, Receiver::new(receiving, incoming, kept)))
                 }
                 None => Err(self),
             },

@@ -7,20 +7,40 @@ use crate::patterns::{Incoming, Outgoing};
 use crate::socket::{CanSplit, Patience};
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use zmq_core::{Error, Message, PipeEvent, Result, SendError, SocketBase, Stats, Waited};
+
+/// The pipes of a half that was dropped: the connections last as long as the other half.
+#[derive(Default)]
+pub(crate) struct Kept {
+    outgoing: LoadBalance,
+    incoming: FairQueue,
+}
+
+impl Kept {
+    /// Keeps what `half` takes from a half that is dropped. In a forked child nothing of the parent is touched.
+    fn keep(kept: &Arc<Mutex<Kept>>, base: &SocketBase, half: impl FnOnce(&mut Kept)) {
+        half(&mut kept.lock().unwrap_or_else(PoisonError::into_inner));
+        if base.is_forked() {
+            std::mem::forget(kept.clone());
+        }
+    }
+}
 
 /// The sending half of a socket that was [split](crate::Socket::split). It never waits behind the receiving half.
 pub struct Sender<K: CanSplit> {
     outgoing: LoadBalance,
+    /// Before the base: the pipes close before the socket does.
+    kept: Arc<Mutex<Kept>>,
     base: SocketBase,
     news: Vec<PipeEvent>,
     kind: PhantomData<fn() -> K>,
 }
 
 impl<K: CanSplit> Sender<K> {
-    pub(crate) fn new(base: SocketBase, outgoing: LoadBalance) -> Self {
-        Sender { outgoing, base, news: Vec::new(), kind: PhantomData }
+    pub(crate) fn new(base: SocketBase, outgoing: LoadBalance, kept: Arc<Mutex<Kept>>) -> Self {
+        Sender { outgoing, kept, base, news: Vec::new(), kind: PhantomData }
     }
 
     /// As [`Socket::send`](crate::Socket::send).
@@ -86,17 +106,26 @@ impl<K: CanSplit> Sender<K> {
     }
 }
 
+impl<K: CanSplit> Drop for Sender<K> {
+    fn drop(&mut self) {
+        let outgoing = std::mem::take(&mut self.outgoing);
+        Kept::keep(&self.kept, &self.base, |kept| kept.outgoing = outgoing);
+    }
+}
+
 /// The receiving half of a socket that was [split](crate::Socket::split).
 pub struct Receiver<K: CanSplit> {
     incoming: FairQueue,
+    /// Before the base, as in [`Sender`].
+    kept: Arc<Mutex<Kept>>,
     base: SocketBase,
     news: Vec<PipeEvent>,
     kind: PhantomData<fn() -> K>,
 }
 
 impl<K: CanSplit> Receiver<K> {
-    pub(crate) fn new(base: SocketBase, incoming: FairQueue) -> Self {
-        Receiver { incoming, base, news: Vec::new(), kind: PhantomData }
+    pub(crate) fn new(base: SocketBase, incoming: FairQueue, kept: Arc<Mutex<Kept>>) -> Self {
+        Receiver { incoming, kept, base, news: Vec::new(), kind: PhantomData }
     }
 
     /// As [`Socket::recv`](crate::Socket::recv).
@@ -150,6 +179,13 @@ impl<K: CanSplit> Receiver<K> {
             self.base.count_received();
         }
         Ok(message)
+    }
+}
+
+impl<K: CanSplit> Drop for Receiver<K> {
+    fn drop(&mut self) {
+        let incoming = std::mem::take(&mut self.incoming);
+        Kept::keep(&self.kept, &self.base, |kept| kept.incoming = incoming);
     }
 }
 
