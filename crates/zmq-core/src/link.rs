@@ -172,7 +172,9 @@ impl Outlet {
     #[cold]
     fn raise_hwm(&mut self) -> bool {
         let Far::Socket(far) = &self.far else { return false };
-        let Some(far) = far.get().filter(|_| !self.raised) else { return false };
+        // A connection writes to its own socket: the mark is that socket's alone.
+        let joined = far.get().filter(|far| !self.raised && !Arc::ptr_eq(far, &self.key));
+        let Some(far) = joined else { return false };
         self.raised = true;
         let (send_hwm, recv_hwm) = (self.key.socket.options.send_hwm, far.socket.options.recv_hwm);
         let hwm = if send_hwm == 0 || recv_hwm == 0 { 0 } else { send_hwm.saturating_add(recv_hwm) };

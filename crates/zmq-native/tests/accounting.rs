@@ -82,8 +82,7 @@ fn account(wild: &str, senders: u32, messages: u64, set: impl FnOnce(&mut Option
     let mut pull = zmq::Pull::with_options(&context, options.clone()).unwrap();
     let bound = pull.bind_to(wild).unwrap();
     let each = messages / u64::from(senders);
-    let threads: Vec<_> =
-        (0..senders).map(|sender| send(&context, &bound, sender, each, &options)).collect();
+    let threads: Vec<_> = (0..senders).map(|sender| send(&context, &bound, sender, each, &options)).collect();
     let mut ledger = Ledger(vec![0; senders as usize]);
     for _ in 0..each * u64::from(senders) {
         ledger.enter(&pull.recv_timeout(LONG).unwrap());

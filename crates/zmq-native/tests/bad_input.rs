@@ -65,9 +65,10 @@ fn malformed_endpoint() {
         "inproc://",
         &long,
     ] {
-        for (call, error) in
-            [("bind", pair.bind_to(endpoint).unwrap_err()), ("connect", pair.connect_to(endpoint).unwrap_err())]
-        {
+        for (call, error) in [
+            ("bind", pair.bind_to(endpoint).unwrap_err()),
+            ("connect", pair.connect_to(endpoint).unwrap_err()),
+        ] {
             assert!(matches!(error, Error::InvalidEndpoint { .. }), "{call} {endpoint:?}: {error:?}");
             let text = error.to_string();
             assert!(text.contains(endpoint) && text.len() > endpoint.len() + 25, "{call}: {text}");
@@ -215,7 +216,8 @@ fn send_in_the_wrong_state() {
     let failed = pull.send("x").unwrap_err();
     assert!(matches!(failed.error, Error::State { .. }) && failed.message == "x".into(), "{failed:?}");
     assert!(failed.to_string().contains("cannot send"), "{failed}");
-    let error = zmq::AnySocket::new(&context, SocketType::Push, Options::default()).unwrap().recv().unwrap_err();
+    let error =
+        zmq::AnySocket::new(&context, SocketType::Push, Options::default()).unwrap().recv().unwrap_err();
     assert!(matches!(error, Error::State { .. }) && error.to_string().contains("cannot receive"), "{error}");
 
     let mut router = zmq::Router::new_in(&context).unwrap();

@@ -87,7 +87,13 @@ fn fresh_path() -> String {
 }
 
 /// Brings a socket to where it shall stand. What is returned must be kept.
-fn bring(socket: &mut dyn Attach, context: &Context, stand: Stand, wild: &str, peer: SocketType) -> Option<AnySocket> {
+fn bring(
+    socket: &mut dyn Attach,
+    context: &Context,
+    stand: Stand,
+    wild: &str,
+    peer: SocketType,
+) -> Option<AnySocket> {
     let mut monitor = socket.watch();
     match stand {
         Stand::NoEndpoint => return None,
@@ -465,7 +471,10 @@ fn contexts_and_sockets_leave_nothing_behind() {
             if number % 5 == 0 {
                 pass(context, ENDPOINTS[number / 5 % 3]);
             } else {
-                drop((zmq::Sub::new_in(context).unwrap(), zmq::Req::builder_in(context).connect("inproc://x")));
+                drop((
+                    zmq::Sub::new_in(context).unwrap(),
+                    zmq::Req::builder_in(context).connect("inproc://x"),
+                ));
             }
         }
     };
@@ -604,9 +613,11 @@ fn names_are_looked_up_elsewhere() {
         push.send(number.to_be_bytes()).unwrap();
         assert_eq!(pull.recv_timeout(LONG).unwrap()[0], number.to_be_bytes());
     }
-    let failed = await_event(&mut monitor, "a name that is not known", |event| {
-        matches!(event, Event::ConnectRetried { endpoint, .. } if endpoint.address().starts_with("no-such-host"))
-    });
+    let failed = await_event(
+        &mut monitor,
+        "a name that is not known",
+        |event| matches!(event, Event::ConnectRetried { endpoint, .. } if endpoint.address().starts_with("no-such-host")),
+    );
     assert!(matches!(failed, Event::ConnectRetried { error, .. } if !error.is_empty()));
 }
 

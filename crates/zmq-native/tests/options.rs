@@ -26,7 +26,8 @@ fn texts(message: &Message) -> Vec<String> {
 fn send_hwm() {
     let context = context();
     for (hwm, taken) in [(1_usize, 1), (5, 5), (0, 10_000)] {
-        let mut push = zmq::Push::builder_in(&context).send_hwm(hwm).linger(Duration::ZERO).connect(NOBODY).unwrap();
+        let mut push =
+            zmq::Push::builder_in(&context).send_hwm(hwm).linger(Duration::ZERO).connect(NOBODY).unwrap();
         let count = (0..10_000).take_while(|_| push.try_send("x").is_ok()).count();
         assert_eq!(count, taken);
     }
@@ -300,9 +301,8 @@ fn xpub_verbosity() {
     ] {
         let mut xpub = zmq::XPub::builder_in(&context).xpub_verbosity(verbosity).build().unwrap();
         let bound = xpub.bind_to("inproc://*").unwrap();
-        let mut subs: Vec<_> = (0..2)
-            .map(|_| zmq::Sub::builder_in(&context).subscribe("t").connect(&bound).unwrap())
-            .collect();
+        let mut subs: Vec<_> =
+            (0..2).map(|_| zmq::Sub::builder_in(&context).subscribe("t").connect(&bound).unwrap()).collect();
         xpub.wait_for_subscribers(2, LONG).unwrap();
         for sub in &mut subs {
             sub.unsubscribe("t").unwrap();
