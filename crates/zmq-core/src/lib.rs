@@ -50,6 +50,8 @@ mod socket_type;
 mod stats;
 pub mod subscriptions;
 mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod transport;
 mod waiter;
 pub mod zmtp;

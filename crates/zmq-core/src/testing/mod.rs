@@ -1,0 +1,18 @@
+//! For authors of transports: a conformance suite, and a decorator that makes any transport misbehave.
+//!
+//! ```ignore
+//! #[test]
+//! fn my_transport_conforms() {
+//!     zmq_core::testing::conformance(&MyTransport::new(), || "127.0.0.1:0".to_owned());
+//! }
+//! ```
+//!
+//! [`conformance`] checks a transport by itself, against the contract in [`transport`](crate::transport). To see that
+//! sockets work over it, run them over [`Faulty`] of it too.
+
+mod conformance;
+mod faulty;
+mod rig;
+
+pub use conformance::conformance;
+pub use faulty::{Faults, Faulty};
