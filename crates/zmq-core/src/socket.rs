@@ -285,11 +285,18 @@ impl SocketBase {
         self.mailboxes().any(Mailbox::is_pending)
     }
 
-    /// Moves the news about the pipes to the end of `into`, in order.
+    /// Moves the news about the pipes to the end of `into`, in order; the outlet of a pipe comes before its inlet.
     pub fn take_events(&self, into: &mut Vec<PipeEvent>) {
-        for mailbox in self.mailboxes() {
-            mailbox.take(into);
+        let (mut incoming, before) = (0, into.len());
+        // An outlet is posted before its inlet, so it is there when that was taken first.
+        if self.direction != Direction::Outgoing {
+            self.core.shared.incoming.take(into);
+            incoming = into.len() - before;
         }
+        if self.direction != Direction::Incoming {
+            self.core.shared.outgoing.take(into);
+        }
+        into[before..].rotate_left(incoming);
     }
 
     /// Wakes a second waiter too when there is news.

@@ -597,3 +597,60 @@ fn rt5_probe_router_on_each_new_connection() {
         assert_eq!(receive(&mut router), ["prober", ""].into());
     });
 }
+
+#[test]
+fn rt_peers_that_come_while_the_router_works_are_all_served() {
+    for_each_transport(|endpoint| {
+        let mut router = socket(SocketType::Router);
+        let place = router.bind(endpoint).unwrap();
+        let clients: Vec<_> = (0..4)
+            .map(|_| {
+                let place = place.clone();
+                std::thread::spawn(move || {
+                    for number in 0..50 {
+                        let mut dealer = socket(SocketType::Dealer);
+                        dealer.connect(&place).unwrap();
+                        send(&mut dealer, number.to_string());
+                        assert_eq!(receive_text(&mut dealer), number.to_string());
+                    }
+                })
+            })
+            .collect();
+        // Always looking, so that it looks at every moment.
+        let mut served = 0;
+        until("all are served", || {
+            while let Ok(message) = router.try_recv() {
+                send(&mut router, message);
+                served += 1;
+            }
+            served == 200
+        });
+        clients.into_iter().for_each(|client| client.join().unwrap());
+    });
+}
+
+#[test]
+fn rt_a_peer_in_the_place_of_another_keeps_its_entry() {
+    for_each_transport(|endpoint| {
+        let mut router = zmq::Router::new().unwrap();
+        let place = router.bind_to(endpoint).unwrap();
+        let mut poller = zmq::Poller::new().unwrap();
+        poller.add(&mut router, 0).unwrap();
+        for _ in 0..20 {
+            let mut bob = named_socket(SocketType::Dealer, "bob");
+            bob.connect(&place).unwrap();
+            until("bob is known", || {
+                poller.wait(Some(std::time::Duration::ZERO)).unwrap();
+                router.send_to("bob", "hello").is_ok()
+            });
+            assert_eq!(receive_text(&mut bob), "hello");
+            assert!(matches!(router.try_recv(), Err(Error::WouldBlock)));
+            assert_eq!(router.peers().unwrap(), ["bob"]);
+            drop(bob);
+            until("bob has left", || {
+                poller.wait(Some(std::time::Duration::ZERO)).unwrap();
+                router.peers().unwrap().is_empty()
+            });
+        }
+    });
+}

@@ -9,11 +9,16 @@ pub struct FairQueue {
     inlets: Partition<Inlet>,
     /// The one whose turn it is. Invariant: less than the number of active ones, or zero.
     current: usize,
-    /// Peers that left, after everything they sent was received.
-    finished: Vec<PipeId>,
+    /// Peers that left, after everything they sent was received; if somebody asks for them.
+    finished: Option<Vec<PipeId>>,
 }
 
 impl FairQueue {
+    /// One that is asked for the peers that left, with [`take_finished`](FairQueue::take_finished).
+    pub fn reporting() -> FairQueue {
+        FairQueue { finished: Some(Vec::new()), ..FairQueue::default() }
+    }
+
     /// Adds a peer, last in turn.
     pub fn attach(&mut self, inlet: Inlet) {
         self.inlets.insert(inlet.id(), inlet);
@@ -59,9 +64,10 @@ impl FairQueue {
         false
     }
 
-    /// The next peer that left since this was last asked.
+    /// The next peer that left since this was last asked. To be asked before the news is followed again: the id may
+    /// belong to another peer then.
     pub fn take_finished(&mut self) -> Option<PipeId> {
-        self.finished.pop()
+        self.finished.as_mut()?.pop()
     }
 
     /// Whether the peer is here.
@@ -86,7 +92,9 @@ impl FairQueue {
         let id = *id;
         if inlet.is_finished() {
             self.inlets.remove(id);
-            self.finished.push(id);
+            if let Some(finished) = &mut self.finished {
+                finished.push(id);
+            }
         } else {
             self.inlets.deactivate(self.current);
         }

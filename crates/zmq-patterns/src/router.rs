@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use zmq_core::{Error, Frame, Message, Outlet, Peer, PipeEvent, PipeId, Result, SocketBase};
 
 /// The pattern of ROUTER. The first frame of every message is the routing id of the peer.
-#[derive(Default)]
 pub struct RouterPattern {
     incoming: FairQueue,
     outlets: FanOut,
@@ -16,6 +15,17 @@ pub struct RouterPattern {
     routes: HashMap<Vec<u8>, PipeId, RandomState>,
     /// The other way round, by pipe id.
     names: Vec<Option<Frame>>,
+}
+
+impl Default for RouterPattern {
+    fn default() -> Self {
+        RouterPattern {
+            incoming: FairQueue::reporting(),
+            outlets: FanOut::default(),
+            routes: HashMap::default(),
+            names: Vec::new(),
+        }
+    }
 }
 
 impl RouterPattern {
@@ -61,6 +71,13 @@ impl RouterPattern {
         self.incoming.detach(id);
         if let Some(name) = self.names.get_mut(id) {
             *name = None;
+        }
+    }
+
+    /// Removes the peers that left, after everything they sent was received.
+    fn forget_finished(&mut self) {
+        while let Some(gone) = self.incoming.take_finished() {
+            self.forget(gone);
         }
     }
 
@@ -140,19 +157,13 @@ impl Pattern for RouterPattern {
 
     fn try_receive(&mut self, _: &mut SocketBase) -> Result<Option<Message>> {
         while let Some((peer, mut message)) = self.incoming.receive() {
-            while let Some(gone) = self.incoming.take_finished() {
-                if gone != peer {
-                    self.forget(gone);
-                }
-            }
+            self.forget_finished();
             if let Some(name) = self.name(peer) {
                 message.push_front(name.clone());
                 return Ok(Some(message));
             }
         }
-        while let Some(gone) = self.incoming.take_finished() {
-            self.forget(gone);
-        }
+        self.forget_finished();
         Ok(None)
     }
 
@@ -161,6 +172,8 @@ impl Pattern for RouterPattern {
     }
 
     fn can_receive(&mut self, _: &mut SocketBase) -> bool {
-        self.incoming.can_receive()
+        let can = self.incoming.can_receive();
+        self.forget_finished();
+        can
     }
 }

@@ -12,7 +12,6 @@ use zmq_core::subscriptions::{as_subscription, subscription};
 use zmq_core::{Error, Message, Outlet, PipeEvent, PipeId, Result, SocketBase, SocketType};
 
 /// The pattern of PUB and XPUB.
-#[derive(Default)]
 pub struct Publisher {
     incoming: FairQueue,
     outlets: FanOut,
@@ -25,6 +24,20 @@ pub struct Publisher {
     matched: Vec<PipeId>,
     /// What became of the last message.
     published: Published,
+}
+
+impl Default for Publisher {
+    fn default() -> Self {
+        Publisher {
+            incoming: FairQueue::reporting(),
+            outlets: FanOut::default(),
+            filter: PrefixFilter::default(),
+            shown: VecDeque::new(),
+            last_shown: None,
+            matched: Vec::new(),
+            published: Published::default(),
+        }
+    }
 }
 
 impl Publisher {
