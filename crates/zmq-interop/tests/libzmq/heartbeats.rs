@@ -31,6 +31,8 @@ fn stay(case: (bool, bool, &str, Library)) {
     let (theirs, ours, transport, binder) = case;
     let world = World::new();
     let mut our = world.ours(Dealer, if ours { beating() } else { options() });
+    let Side::Ours(socket) = &mut our else { unreachable!() };
+    let monitor = socket.monitor().unwrap();
     let socket = world.theirs(Dealer);
     if theirs {
         socket.set_heartbeat_ivl(50).unwrap();
@@ -51,7 +53,9 @@ fn stay(case: (bool, bool, &str, Library)) {
     exchange(&mut our, &mut their);
     let Side::Ours(socket) = &mut our else { unreachable!() };
     let stats = socket.stats();
-    assert_eq!((stats.connections, stats.reconnects), (1, 0), "{case:?}");
+    drop(our);
+    let events: Vec<_> = monitor.collect();
+    assert_eq!((stats.connections, stats.reconnects), (1, 0), "{case:?} {events:?}");
     // Both sides have something to show for it: a PING or a PONG each way in every interval.
     assert!(stats.bytes_sent > 200 && stats.bytes_received > 200, "{case:?} {stats:?}");
 }
