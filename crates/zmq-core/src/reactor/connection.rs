@@ -296,8 +296,9 @@ impl Connection {
         let _ = self.stream.deregister_with(&env.registry);
     }
 
+    /// None while what has arrived waits for room in the pipe: it is we who keep the peer waiting.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.engine.poll_timeout()
+        if self.backlog.start < self.backlog.end { None } else { self.engine.poll_timeout() }
     }
 
     pub(super) fn is_ready(&self) -> bool {

@@ -196,11 +196,24 @@ impl Session {
                 self.try_next_address(error, env)
             }
             Stage::Closing { until, .. } if *until <= env.now => Outcome::Gone,
-            Stage::Open(connection) => match connection.handle_timeout(env.now) {
-                Ok(()) => self.pump(env),
-                Err(fault) => self.lose(fault, env),
-            },
+            Stage::Open(_) => self.expire_connection(env),
             _ => Outcome::Settled,
+        }
+    }
+
+    /// What has arrived is read first, whether the poll has said so yet or not: a peer is not blamed for our absence.
+    fn expire_connection(&mut self, env: &mut Env) -> Outcome {
+        if let Stage::Open(connection) = &mut self.stage {
+            connection.set_ready(true, false, false);
+        }
+        let outcome = self.pump(env);
+        let Stage::Open(connection) = &mut self.stage else { return outcome };
+        if connection.deadline().is_none_or(|deadline| deadline > env.now) {
+            return outcome;
+        }
+        match connection.handle_timeout(env.now) {
+            Ok(()) => self.pump(env),
+            Err(fault) => self.lose(fault, env),
         }
     }
 
