@@ -62,6 +62,7 @@ fn any(context: &Context, socket_type: SocketType) -> AnySocket {
 fn small() -> Options {
     let mut options = Options::default();
     (options.send_hwm, options.recv_hwm) = (2, 2);
+    options.linger = Some(ms(50));
     (options.stream.send_buffer, options.stream.recv_buffer) = (Some(8192), Some(8192));
     options
 }
