@@ -136,9 +136,9 @@ impl Driver {
         connections
     }
 
-    /// Outside of a turn nobody looks whether a timer was set or the last link went.
+    /// Outside of a turn nobody looks whether a timer was set, a link has more to do or the last one went.
     fn ask_for_a_turn(&self, reactor: &mut Reactor) {
-        if reactor.take_timers_changed() || reactor.is_finished() {
+        if reactor.take_timers_changed() || reactor.has_more_to_do() || reactor.is_finished() {
             self.notify();
         }
     }

@@ -174,6 +174,31 @@ fn halves_work_at_the_same_time() {
 }
 
 #[test]
+fn halves_strand_nothing_when_pipes_are_short() {
+    for_each_transport(|endpoint| {
+        let short = |options: &mut zmq::Options| {
+            options.recv_hwm = 2;
+            options.send_hwm = 2;
+        };
+        let mut bound = zmq::Pair::builder().options(options(short)).build().unwrap();
+        let place = bound.bind_to(endpoint).unwrap();
+        let pair = zmq::Pair::builder().options(options(short)).connect(&place).unwrap();
+        let (mut one, mut other) = (pair.split().unwrap(), bound.split().unwrap());
+        for _ in 0..100 {
+            std::thread::scope(|scope| {
+                for (tx, rx) in [(&mut one.0, &mut one.1), (&mut other.0, &mut other.1)] {
+                    scope
+                        .spawn(move || (0..40u8).for_each(|number| tx.send_timeout([number], LONG).unwrap()));
+                    scope.spawn(move || {
+                        (0..40u8).for_each(|number| assert_eq!(rx.recv_timeout(LONG).unwrap()[0], [number]));
+                    });
+                }
+            });
+        }
+    });
+}
+
+#[test]
 fn a_sender_never_waits_behind_a_sleeping_receiver() {
     for_each_transport(|endpoint| {
         let mut peer = socket(SocketType::Dealer);

@@ -303,6 +303,11 @@ impl Reactor {
         std::mem::take(&mut self.batched)
     }
 
+    /// Whether a link is to be looked at in the next turn.
+    pub(crate) fn has_more_to_do(&self) -> bool {
+        !self.again.is_empty()
+    }
+
     /// Whether a timer was set since the last turn, so that whoever waits on the poll waits too long.
     pub(crate) fn take_timers_changed(&mut self) -> bool {
         std::mem::take(&mut self.timers_changed)
