@@ -283,7 +283,7 @@ fn lost_req_reconnects() {
         expect_nothing(&mut req);
         let mut next = socket(SocketType::Rep);
         bind_again(&mut next, &place);
-        until("it reconnects", || req.stats().reconnects == 1);
+        until("it reconnects", || req.stats().reconnects >= 1);
         expect_nothing(&mut req);
         req.send("two").unwrap();
         assert_eq!(receive_text(&mut next), "two");
