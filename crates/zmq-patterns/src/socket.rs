@@ -180,6 +180,17 @@ impl Patience {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         Patience::Until { deadline, after: timeout.unwrap_or(Duration::MAX) }
     }
+
+    /// Waits until something may have changed.
+    pub(crate) fn wait(self, base: &mut SocketBase) -> Result<()> {
+        match self {
+            Patience::Now => Err(Error::WouldBlock),
+            Patience::Until { deadline, after } => match base.wait(deadline)? {
+                Waited::Look => Ok(()),
+                Waited::TimedOut => Err(Error::Timeout { after }),
+            },
+        }
+    }
 }
 
 impl<P: Pattern> State<P> {
@@ -272,7 +283,7 @@ impl<P: Pattern> State<P> {
                 Err(Refused::Failed(error)) => return Err(error),
                 Err(Refused::Full(message)) => message,
             };
-            if let Err(error) = self.wait(patience) {
+            if let Err(error) = patience.wait(&mut self.base) {
                 return Err(SendError { error, message });
             }
         }
@@ -305,20 +316,10 @@ impl<P: Pattern> State<P> {
             return self.try_receive()?.ok_or(Error::WouldBlock);
         }
         loop {
-            self.wait(patience)?;
+            patience.wait(&mut self.base)?;
             if let Some(message) = self.try_receive()? {
                 return Ok(message);
             }
-        }
-    }
-
-    pub(crate) fn wait(&mut self, patience: Patience) -> Result<()> {
-        match patience {
-            Patience::Now => Err(Error::WouldBlock),
-            Patience::Until { deadline, after } => match self.base.wait(deadline)? {
-                Waited::Look => Ok(()),
-                Waited::TimedOut => Err(Error::Timeout { after }),
-            },
         }
     }
 }

@@ -9,7 +9,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use zmq_core::{Error, Message, PipeEvent, Result, SendError, SocketBase, Stats, Waited};
+use zmq_core::{Error, Message, PipeEvent, Result, SendError, SocketBase, Stats};
 
 /// The pipes of a half that was dropped: the connections last as long as the other half.
 #[derive(Default)]
@@ -89,7 +89,7 @@ impl<K: CanSplit> Sender<K> {
             };
             if !std::mem::replace(&mut pumped, true) {
                 self.base.pump();
-            } else if let Err(error) = wait(&mut self.base, patience) {
+            } else if let Err(error) = patience.wait(&mut self.base) {
                 return Err(SendError { error, message });
             }
         }
@@ -167,7 +167,7 @@ impl<K: CanSplit> Receiver<K> {
             if let Some(message) = self.receive_now()? {
                 return Ok(message);
             }
-            wait(&mut self.base, patience)?;
+            patience.wait(&mut self.base)?;
         }
     }
 
@@ -203,16 +203,6 @@ fn follow<P>(
         handle(pattern, event, base);
     }
     base.after_send(0);
-}
-
-fn wait(base: &mut SocketBase, patience: Patience) -> Result<()> {
-    match patience {
-        Patience::Now => Err(Error::WouldBlock),
-        Patience::Until { deadline, after } => match base.wait(deadline)? {
-            Waited::Look => Ok(()),
-            Waited::TimedOut => Err(Error::Timeout { after }),
-        },
-    }
 }
 
 impl<K: CanSplit> fmt::Debug for Sender<K> {
