@@ -1,4 +1,5 @@
-//! For authors of transports: a conformance suite, and a decorator that makes any transport misbehave.
+//! For authors of transports: a conformance suite, and a decorator that makes any transport misbehave. Behind the
+//! feature `testing`, which belongs among the `[dev-dependencies]`.
 //!
 //! ```ignore
 //! #[test]

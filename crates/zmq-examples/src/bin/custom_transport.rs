@@ -3,6 +3,9 @@
 //! (It hides nothing from anybody; it shows how little a transport has to do. Framing, handshake, queues, reconnecting
 //! and heartbeats are the library's.)
 //!
+//! Its tests run the conformance suite of `zmq_core::testing` over it, as those of any transport should, and then whole
+//! sockets.
+//!
 //! `custom_transport`
 
 use std::io::{self, IoSlice, Read, Write};
@@ -175,6 +178,12 @@ mod tests {
     use std::time::Duration;
 
     const LONG: Duration = Duration::from_secs(10);
+
+    /// The contract, by itself: the feature `testing` of `zmq-core`, among the `[dev-dependencies]`.
+    #[test]
+    fn it_conforms() {
+        zmq_core::testing::conformance(&Xor, || "127.0.0.1:0".to_owned());
+    }
 
     #[test]
     fn hello_world() {
