@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use bytes::Bytes;
+use std::fmt;
 use std::time::Duration;
 
 /// The options of one socket. Set them on a builder before the first bind or connect; the few that act on a live
@@ -82,6 +83,10 @@ pub struct Options {
     pub affinity: u64,
     /// Connections in the middle of their handshake that one listener keeps; the oldest goes first. Default 1024.
     pub max_pending_handshakes: usize,
+    /// The oldest version of the protocol in which a peer is spoken to; a connection to an older one is closed. Old
+    /// versions have no security, so they are refused on a socket that asks for some. Default
+    /// [`ZmtpVersion::V2_0`]; libzmq: 1.0.
+    pub oldest_zmtp: ZmtpVersion,
     /// What the kernel is asked for, for transports over kernel streams.
     pub stream: StreamOptions,
 }
@@ -112,6 +117,31 @@ pub struct StreamOptions {
     pub type_of_service: u8,
     /// Bind to this network device (`ZMQ_BINDTODEVICE`).
     pub device: Option<String>,
+}
+
+/// A version of ZMTP, the protocol on the wire. Later is greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ZmtpVersion {
+    /// RFC 13: libzmq 2.x. Without subscriptions, socket types and heartbeats on the wire: a publisher sends such a
+    /// peer everything, and the peer filters.
+    V1_0,
+    /// RFC 15: libzmq 3.x. Subscriptions are messages; no heartbeats.
+    V2_0,
+    /// RFC 23: libzmq 4.0 and 4.1.
+    V3_0,
+    /// RFC 37: libzmq 4.2 and later.
+    V3_1,
+}
+
+impl fmt::Display for ZmtpVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ZmtpVersion::V1_0 => "1.0",
+            ZmtpVersion::V2_0 => "2.0",
+            ZmtpVersion::V3_0 => "3.0",
+            ZmtpVersion::V3_1 => "3.1",
+        })
+    }
 }
 
 /// Which subscription messages an XPUB shows to the application.
@@ -160,6 +190,7 @@ impl Default for Options {
             heartbeat_timeout: None,
             affinity: 0,
             max_pending_handshakes: 1024,
+            oldest_zmtp: ZmtpVersion::V2_0,
             stream: StreamOptions::default(),
         }
     }

@@ -1,5 +1,6 @@
 //! What is known of the socket at the other end of a pipe.
 
+use crate::options::ZmtpVersion;
 use crate::socket_type::SocketType;
 use bytes::Bytes;
 use std::fmt;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 #[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Peer {
-    /// Its socket type; `None` if it did not say (some ZMTP 2.0 peers).
+    /// Its socket type; `None` if it did not say, as no ZMTP 1.0 peer does.
     pub socket_type: Option<SocketType>,
     /// The routing id it asked for; empty if it did not.
     pub routing_id: Bytes,
@@ -17,6 +18,8 @@ pub struct Peer {
     pub address: String,
     /// The process at the other end, where the transport can tell (ipc).
     pub credentials: Option<Credentials>,
+    /// In which version of ZMTP it is spoken to; `None` in-process, where there is no wire.
+    pub zmtp: Option<ZmtpVersion>,
     /// The properties of its READY command, in order.
     pub properties: Arc<[(String, Bytes)]>,
 }
@@ -46,6 +49,7 @@ impl fmt::Debug for Peer {
             .field("routing_id", &format_args!("b\"{}\"", self.routing_id.escape_ascii()))
             .field("address", &self.address)
             .field("credentials", &self.credentials)
+            .field("zmtp", &self.zmtp)
             .finish_non_exhaustive()
     }
 }

@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::Instant;
+use zmq_core::options::ZmtpVersion;
 use zmq_core::zmtp::{Config, Engine, ProtocolError};
 use zmq_core::{Frame, Options, SocketType};
 
@@ -63,7 +64,8 @@ fn peak_above<T>(base: isize, work: impl FnOnce() -> T) -> (isize, T) {
 }
 
 fn engine(max_message_size: Option<u64>) -> Engine {
-    let config = Config { max_message_size, ..Config::new(SocketType::XPub, &Options::default()) };
+    let config = Config::new(SocketType::XPub, &Options::default());
+    let config = Config { oldest_version: ZmtpVersion::V1_0, max_message_size, ..config };
     Engine::new(Arc::new(config), Instant::now())
 }
 
@@ -109,7 +111,8 @@ fn check(stream: &[u8], pieces: &[(usize, bool)], max_message_size: Option<u64>)
 }
 
 fn has_parts(stream: &[u8]) -> bool {
-    stream.get(handshake().len()).is_some_and(|flags| flags & 1 != 0)
+    let handshake = if stream.starts_with(&[0xFF]) { handshake().len() } else { OLD_HANDSHAKE.len() + 9 };
+    stream.get(handshake).is_some_and(|flags| flags & 1 != 0)
 }
 
 /// One read of up to `length` bytes; drops the events at once.
@@ -146,6 +149,14 @@ fn claiming(flags: u8, length: u64, body: &[u8]) -> Vec<u8> {
     [&[flags | 2], &length.to_be_bytes()[..], body].concat()
 }
 
+/// All of the handshake of a ZMTP 1.0 peer without a name.
+const OLD_HANDSHAKE: [u8; 2] = [1, 0];
+
+/// The same in ZMTP 1.0, where the length comes first and counts the flags.
+fn old_claiming(flags: u8, length: u64, body: &[u8]) -> Vec<u8> {
+    [&[0xFF], &length.to_be_bytes()[..], &[flags], body].concat()
+}
+
 #[test]
 fn memory_is_bounded_by_what_arrived() {
     let wholes: [&[(usize, bool)]; 4] =
@@ -158,6 +169,12 @@ fn memory_is_bounded_by_what_arrived() {
                     check(&stream, pieces, None);
                     check(&stream, pieces, Some(1 << 30));
                 }
+            }
+        }
+        for length in [1 << 20, 1 << 40, 1 << 63, u64::MAX] {
+            for (arrived, flags) in [(0, 0), (100, 1), (10_000, 0), (300_000, 1)] {
+                let stream = [&OLD_HANDSHAKE[..], &old_claiming(flags, length, &vec![7; arrived])].concat();
+                check(&stream, pieces, None);
             }
         }
         // Parts without a body, as many as are allowed and more.
@@ -188,24 +205,44 @@ fn before_the_handshake_is_over() {
         [claiming(4, 8198, &[b"\x05READY", &property[..]].concat()), claiming(4, u64::MAX >> 1, &[0; 100])]
     {
         let stream = [&handshake()[..64], &tail].concat();
-        let base = HELD.get();
-        let mut engine = engine(None);
-        let mut input = &stream[..];
-        let (peak, _) =
-            peak_above(base, || while let Ok(Some(_)) = engine.next_event(&mut input, Instant::now()) {});
-        assert!(peak < 16 * 1024, "{peak} bytes before the handshake is over");
+        assert!(refused(&stream) < 16 * 1024);
+    }
+    let old_greeting = [&handshake()[..10], &[1, 2]].concat();
+    for stream in [
+        [&old_greeting[..], &claiming(0, u64::MAX >> 1, &[0; 30_000])].concat(),
+        old_claiming(0, u64::MAX >> 1, &[0; 30_000]),
+        [&[0xFE, 0][..], &[7; 200]].concat(),
+    ] {
+        assert!(refused(&stream) < 16 * 1024);
     }
 }
 
+/// How much is held of a handshake that is not complete.
+fn refused(stream: &[u8]) -> isize {
+    let base = HELD.get();
+    let mut engine = engine(None);
+    let mut input = stream;
+    let (peak, _) =
+        peak_above(base, || while let Ok(Some(_)) = engine.next_event(&mut input, Instant::now()) {});
+    assert!(!engine.is_ready());
+    peak
+}
+
 fn at_random() {
-    let frame = (0..8_u8, any::<u64>(), 0..64_u32, prop::collection::vec(any::<u8>(), 0..3000))
-        .prop_map(|(flags, length, shift, body)| claiming(flags & 6, length >> shift, &body));
-    let pieces = prop::collection::vec((1..5000_usize, any::<bool>()), 1..8);
-    let strategy = (prop::collection::vec(frame, 1..8), pieces);
+    let claim = || (0..8_u8, any::<u64>(), 0..64_u32, prop::collection::vec(any::<u8>(), 0..3000));
+    let current =
+        claim().prop_map(|(flags, length, shift, body)| claiming(flags & 6, length >> shift, &body));
+    let old = claim().prop_map(|(_, length, shift, body)| old_claiming(0, length >> shift, &body));
+    let pieces = || prop::collection::vec((1..5000_usize, any::<bool>()), 1..8);
+    check_at_random(&handshake(), (prop::collection::vec(current, 1..8), pieces()));
+    check_at_random(&OLD_HANDSHAKE, (prop::collection::vec(old, 1..8), pieces()));
+}
+
+fn check_at_random(handshake: &[u8], strategy: impl Strategy<Value = (Vec<Vec<u8>>, Vec<(usize, bool)>)>) {
     let config = ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() };
     let outcome = TestRunner::new(config).run(&strategy, |(frames, pieces)| {
-        check(&[handshake(), frames.concat()].concat(), &pieces, None);
+        check(&[handshake, &frames.concat()].concat(), &pieces, None);
         Ok(())
     });
-    assert_eq!(outcome, Ok(()));
+    assert!(outcome.is_ok(), "{outcome:?}");
 }

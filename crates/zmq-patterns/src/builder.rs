@@ -4,7 +4,7 @@ use crate::socket::{DefaultContext, Environment, Kind, Socket};
 use bytes::Bytes;
 use std::marker::PhantomData;
 use std::time::Duration;
-use zmq_core::options::XPubVerbosity;
+use zmq_core::options::{XPubVerbosity, ZmtpVersion};
 use zmq_core::{Context, Options, Result};
 
 /// Makes a [`Socket`] with options. Each method sets the option of the same name; see [`Options`].
@@ -127,6 +127,7 @@ setters! {
     heartbeat_timeout: Option<Duration>;
     affinity: u64;
     max_pending_handshakes: usize;
+    oldest_zmtp: ZmtpVersion;
     stream.send_buffer: Option<usize>;
     stream.recv_buffer: Option<usize>;
     stream.backlog: u32;

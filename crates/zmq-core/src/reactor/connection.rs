@@ -245,6 +245,10 @@ impl Connection {
     }
 
     fn finish_output(&mut self, env: &Env) -> Result<(), Fault> {
+        if self.in_output > 0 {
+            // Subscriptions that this peer needs not hear of: there was nothing to write.
+            env.shared.counters.io.delivered.add_shared(std::mem::take(&mut self.in_output));
+        }
         if let Some(buffer) = self.engine.reclaim_buffer() {
             buffers::give_write(buffer);
         }

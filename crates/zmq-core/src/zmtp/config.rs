@@ -1,6 +1,6 @@
 //! What an engine is told about the socket it works for.
 
-use crate::options::Options;
+use crate::options::{Options, ZmtpVersion};
 use crate::socket_type::SocketType;
 use bytes::Bytes;
 use std::time::Duration;
@@ -12,6 +12,8 @@ pub struct Config {
     pub socket_type: SocketType,
     /// The routing id we ask for; sent by REQ, DEALER and ROUTER.
     pub routing_id: Bytes,
+    /// The oldest version in which a peer is spoken to.
+    pub oldest_version: ZmtpVersion,
     /// Largest message accepted, all frames together.
     pub max_message_size: Option<u64>,
     /// Most frames in one message accepted; zero counts as one.
@@ -32,6 +34,7 @@ impl Config {
         Config {
             socket_type,
             routing_id: options.routing_id.clone(),
+            oldest_version: options.oldest_zmtp,
             max_message_size: options.max_message_size,
             max_frames: options.max_frames,
             handshake_timeout: options.handshake_timeout,

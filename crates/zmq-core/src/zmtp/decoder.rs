@@ -3,7 +3,7 @@
 //! A body that is not complete grows with what arrives of it, never with what its header claims.
 
 use super::error::ProtocolError;
-use super::frame::{Header, MAX_HEADER};
+use super::frame::{Framing, Header, MAX_HEADER};
 use std::borrow::Cow;
 
 /// From how many missing bytes on it pays to read the stream straight into the body. Below, one read into the
@@ -18,6 +18,7 @@ pub(super) type Body<'a> = Cow<'a, [u8]>;
 /// Where the stream stands within a frame.
 #[derive(Default)]
 pub(super) struct Decoder {
+    framing: Framing,
     /// The start of a header that was cut; `header[..kept]` counts.
     header: [u8; MAX_HEADER],
     kept: usize,
@@ -25,10 +26,20 @@ pub(super) struct Decoder {
 }
 
 impl Decoder {
-    /// Whether nothing is kept: the next byte is the first of a frame.
+    /// The decoder of frames of which the bytes `begun` were read before the framing was known.
+    pub fn new(framing: Framing, begun: &[u8]) -> Decoder {
+        let mut decoder = Decoder { framing, ..Decoder::default() };
+        for (place, byte) in decoder.header.iter_mut().zip(begun) {
+            *place = *byte;
+            decoder.kept += 1;
+        }
+        decoder
+    }
+
+    /// Whether the next byte is the first of a frame that has its flags first.
     #[inline]
-    pub fn is_between_frames(&self) -> bool {
-        self.kept == 0 && self.body.is_none()
+    pub fn takes_short_cut(&self) -> bool {
+        self.kept == 0 && self.body.is_none() && self.framing != Framing::V1
     }
 
     /// Whether the header of the frame under way has been read.
@@ -40,7 +51,7 @@ impl Decoder {
     /// [`start_body`](Decoder::start_body).
     pub fn read_header(&mut self, input: &mut &[u8]) -> Result<Option<Header>, ProtocolError> {
         if self.kept == 0 {
-            if let Some((header, rest)) = Header::parse(input)? {
+            if let Some((header, rest)) = self.framing.parse(input)? {
                 *input = rest;
                 return Ok(Some(header));
             }
@@ -49,19 +60,19 @@ impl Decoder {
     }
 
     fn read_cut_header(&mut self, input: &mut &[u8]) -> Result<Option<Header>, ProtocolError> {
-        while let Some((&byte, rest)) = input.split_first() {
+        loop {
+            let kept = self.header.get(..self.kept).unwrap_or_default();
+            if let Some((header, _)) = self.framing.parse(kept)? {
+                self.kept = 0;
+                return Ok(Some(header));
+            }
+            let Some((&byte, rest)) = input.split_first() else { return Ok(None) };
             *input = rest;
             if let Some(place) = self.header.get_mut(self.kept) {
                 *place = byte;
                 self.kept += 1;
             }
-            let kept = self.header.get(..self.kept).unwrap_or_default();
-            if let Some((header, _)) = Header::parse(kept)? {
-                self.kept = 0;
-                return Ok(Some(header));
-            }
         }
-        Ok(None)
     }
 
     /// Reads the body of `header`; `None` when all input is consumed. `length` is the header's, as a size in memory.
@@ -181,7 +192,17 @@ mod tests {
         let mut rest = &input[..];
         let (_, body) = decoder.start_body(HEADER, 99_000, &mut rest).expect("complete");
         assert_eq!((body.len(), rest.len()), (99_000, 1000));
-        assert!(decoder.is_between_frames());
+        assert!(decoder.takes_short_cut());
+    }
+
+    #[test]
+    fn what_was_read_before_counts() {
+        for (begun, length) in [(&[1, 0][..], 0), (&[0xFF, 0, 0, 0, 0, 0, 0, 1, 1, 0], 256), (&[7], 6)] {
+            let mut decoder = Decoder::new(Framing::V1, begun);
+            assert!(!decoder.takes_short_cut());
+            let header = decoder.read_header(&mut &[0, 0][2 - usize::from(begun.len() == 1)..]);
+            assert_eq!(header, Ok(Some(Header { length, ..HEADER })));
+        }
     }
 
     #[test]

@@ -5,12 +5,14 @@ use super::command::{self, Command, PingContext};
 use super::config::Config;
 use super::decoder::{Body, Decoder};
 use super::error::ProtocolError;
-use super::frame::{self, COMMAND, Header};
-use super::greeting::{Greeting, Version, signature};
+use super::frame::{self, COMMAND, Framing, Header};
+use super::greeting::{Greeted, Greeting, signature};
 use super::handshake::Handshake;
+use super::identity::Identity;
 use super::output::Output;
 use super::timers::Timers;
 use crate::message::{Frame, Message};
+use crate::options::ZmtpVersion;
 use crate::peer::Peer;
 use std::fmt;
 use std::io::IoSlice;
@@ -53,15 +55,31 @@ pub struct Engine {
     output: Output,
     timers: Timers,
     heartbeats: Heartbeats,
-    /// Whether a subscription that is pushed leaves as a command; decided when the version is known.
-    subscribes_by_command: bool,
+    /// The version that both sides speak, as far as the greeting has told.
+    version: ZmtpVersion,
+    subscriptions: Subscriptions,
 }
 
 enum Phase {
     Greeting(Greeting),
+    /// The handshake of a mechanism.
     Handshake(Handshake),
+    /// The handshake of versions before there were mechanisms.
+    Identity(Identity),
+    /// Ready, with a subscriber that does not say so: it gets everything, as if it had asked for it.
+    Unasked,
     Ready,
     Closed,
+}
+
+/// How a subscription that is pushed leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Subscriptions {
+    /// As any other message. So it is for the types that do not subscribe.
+    Messages,
+    Commands,
+    /// Not at all: the peer sends everything.
+    Withheld,
 }
 
 /// Heartbeats that wait in the output, so that a peer that does not read cannot make it grow.
@@ -88,7 +106,8 @@ impl Engine {
             output,
             timers: Timers::new(&config, now),
             heartbeats: Heartbeats::default(),
-            subscribes_by_command: false,
+            version: ZmtpVersion::V3_1,
+            subscriptions: Subscriptions::Messages,
             config,
         }
     }
@@ -100,7 +119,7 @@ impl Engine {
     /// What the peer did wrong. The connection is to be closed, after an attempt to write the output that is left.
     #[inline]
     pub fn next_event(&mut self, input: &mut &[u8], now: Instant) -> Result<Option<Event>, ProtocolError> {
-        if self.is_ready() && self.decoder.is_between_frames() {
+        if matches!(self.phase, Phase::Ready) && self.decoder.takes_short_cut() {
             if let Some((length, window, rest)) = frame::split_small_message(input) {
                 if self.assembly.takes_single(usize::from(length)) {
                     *input = rest;
@@ -135,6 +154,11 @@ impl Engine {
         match self.phase {
             Phase::Greeting(_) => Ok(None),
             Phase::Handshake(_) => self.read_handshake(input, now),
+            Phase::Identity(_) => self.read_identity(input),
+            Phase::Unasked => {
+                self.phase = Phase::Ready;
+                Ok(Some(Event::Message(subscription(1, b""))))
+            }
             Phase::Ready => self.read_traffic(input),
             Phase::Closed => Err(ProtocolError::Closed),
         }
@@ -142,28 +166,73 @@ impl Engine {
 
     fn read_greeting(&mut self, input: &mut &[u8]) -> Result<(), ProtocolError> {
         let Phase::Greeting(greeting) = &mut self.phase else { return Ok(()) };
-        if let Some(version) = greeting.receive(input, &mut self.output)? {
-            self.begin_handshake(version);
+        match greeting.receive(input, &self.config, &mut self.output)? {
+            Some(Greeted::Current(version)) => self.begin_handshake(version),
+            Some(Greeted::Old { version, socket_type }) => self.begin_old_handshake(version, socket_type)?,
+            Some(Greeted::Headless { header }) => self.begin_without_greeting(&header),
+            None => {}
         }
         Ok(())
     }
 
-    fn begin_handshake(&mut self, version: Version) {
-        self.subscribes_by_command =
-            self.config.socket_type.subscribes() && version.has_subscription_commands();
+    fn begin_handshake(&mut self, version: ZmtpVersion) {
+        self.version = version;
+        // RFC 37, pub-sub: commands since 3.1.
+        if self.config.socket_type.subscribes() && version >= ZmtpVersion::V3_1 {
+            self.subscriptions = Subscriptions::Commands;
+        }
         self.phase = Phase::Handshake(Handshake::start_null(&self.config, &mut self.output));
+    }
+
+    /// ZMTP 2.0 (RFC 15): identities, then messages, some of which are subscriptions.
+    fn begin_old_handshake(&mut self, version: ZmtpVersion, theirs: u8) -> Result<(), ProtocolError> {
+        let identity = Identity::of_type(version, theirs, self.config.socket_type)?;
+        self.use_framing(version, &[]);
+        self.output.put_frame(0, &self.config.routing_id);
+        self.phase = Phase::Identity(identity);
+        Ok(())
+    }
+
+    /// ZMTP 1.0 (RFC 13): to this peer our signature was the header of a frame with our identity.
+    fn begin_without_greeting(&mut self, header: &[u8]) {
+        self.use_framing(ZmtpVersion::V1_0, header);
+        self.output.put(&self.config.routing_id);
+        if self.config.socket_type.subscribes() {
+            self.subscriptions = Subscriptions::Withheld;
+        }
+        self.phase = Phase::Identity(Identity::of_unknown_type(ZmtpVersion::V1_0));
+    }
+
+    /// `begun` are bytes of the first frame that were read before the version was known.
+    fn use_framing(&mut self, version: ZmtpVersion, begun: &[u8]) {
+        let framing = Framing::of(version);
+        self.version = version;
+        self.decoder = Decoder::new(framing, begun);
+        self.output.set_framing(framing);
     }
 
     fn read_handshake(&mut self, input: &mut &[u8], now: Instant) -> Result<Option<Event>, ProtocolError> {
         while let Some((_, body)) = self.next_frame(input)? {
             let Phase::Handshake(handshake) = &mut self.phase else { break };
             if let Some(peer) = handshake.receive(&body, &self.config)? {
+                let peer = Peer { zmtp: Some(self.version), ..peer };
                 self.phase = Phase::Ready;
                 self.timers.ready(&self.config, now);
                 return Ok(Some(Event::Ready(Box::new(peer))));
             }
         }
         Ok(None)
+    }
+
+    fn read_identity(&mut self, input: &mut &[u8]) -> Result<Option<Event>, ProtocolError> {
+        let Some((_, body)) = self.next_frame(input)? else { return Ok(None) };
+        let Phase::Identity(identity) = &self.phase else { return Ok(None) };
+        let peer = identity.peer(&body);
+        // Only a peer of unknown type had no greeting, and no way to subscribe.
+        let asks = peer.socket_type.is_some() || !self.config.socket_type.publishes();
+        self.phase = if asks { Phase::Ready } else { Phase::Unasked };
+        self.timers.ready_without_heartbeats();
+        Ok(Some(Event::Ready(Box::new(peer))))
     }
 
     fn read_traffic(&mut self, input: &mut &[u8]) -> Result<Option<Event>, ProtocolError> {
@@ -191,10 +260,10 @@ impl Engine {
     }
 
     fn admit(&self, header: &Header) -> Result<usize, ProtocolError> {
-        if self.is_ready() {
-            self.assembly.admit(header)?;
-        } else {
-            Handshake::admit(header)?;
+        match self.phase {
+            Phase::Greeting(_) | Phase::Handshake(_) => Handshake::admit(header)?,
+            Phase::Identity(_) => Identity::admit(header)?,
+            Phase::Unasked | Phase::Ready | Phase::Closed => self.assembly.admit(header)?,
         }
         let size = header.length;
         usize::try_from(size).map_err(|_| ProtocolError::MessageTooLarge { size, limit: usize::MAX as u64 })
@@ -258,25 +327,27 @@ impl Engine {
     /// Encodes a message into the output. Does nothing with a message without frames, or before `Ready`.
     ///
     /// A subscription (SUB or XSUB, one frame that starts with 0 or 1) leaves in the form that the peer's version
-    /// knows.
+    /// knows, and not at all if it knows none.
     #[inline]
     pub fn push(&mut self, message: &Message) {
         if !self.is_ready() {
             return;
         }
-        if self.subscribes_by_command {
-            self.push_as_subscriber(message);
-        } else {
+        if self.subscriptions == Subscriptions::Messages {
             self.output.put_message(message);
+        } else {
+            self.push_as_subscriber(message);
         }
     }
 
     fn push_as_subscriber(&mut self, message: &Message) {
-        match (message.frames(), message.body().first()) {
-            // RFC 37, pub-sub: commands since 3.1.
-            ([topic], Some(1)) => self.output.put_large_part(COMMAND, command::SUBSCRIBE, topic, 1),
-            ([topic], Some(0)) => self.output.put_large_part(COMMAND, command::CANCEL, topic, 1),
-            _ => self.output.put_message(message),
+        let (topic, name) = match (message.frames(), message.body().first()) {
+            ([topic], Some(1)) => (topic, command::SUBSCRIBE),
+            ([topic], Some(0)) => (topic, command::CANCEL),
+            _ => return self.output.put_message(message),
+        };
+        if self.subscriptions == Subscriptions::Commands {
+            self.output.put_large_part(COMMAND, name, topic, 1);
         }
     }
 
@@ -313,7 +384,7 @@ impl Engine {
     /// Whether the handshake is complete and messages may be pushed.
     #[inline]
     pub fn is_ready(&self) -> bool {
-        matches!(self.phase, Phase::Ready)
+        matches!(self.phase, Phase::Ready | Phase::Unasked)
     }
 
     /// When [`handle_timeout`](Engine::handle_timeout) is due, as things stand.
@@ -356,8 +427,8 @@ impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let phase = match self.phase {
             Phase::Greeting(_) => "greeting",
-            Phase::Handshake(_) => "handshake",
-            Phase::Ready => "ready",
+            Phase::Handshake(_) | Phase::Identity(_) => "handshake",
+            Phase::Unasked | Phase::Ready => "ready",
             Phase::Closed => "closed",
         };
         f.debug_struct("Engine")

@@ -1,5 +1,6 @@
 //! What a peer can do wrong, and what it is told.
 
+use crate::options::ZmtpVersion;
 use crate::socket_type::SocketType;
 use std::fmt;
 use std::time::Duration;
@@ -16,10 +17,12 @@ pub enum ProtocolError {
         /// What it looks like instead, if that is known.
         looks_like: Option<&'static str>,
     },
-    /// The peer speaks a version of ZMTP that we do not.
+    /// The peer speaks an older version of ZMTP than this socket accepts.
     UnsupportedVersion {
         /// The peer's version.
-        version: &'static str,
+        version: ZmtpVersion,
+        /// What this socket accepts.
+        oldest: ZmtpVersion,
     },
     /// The peer uses another security mechanism.
     MechanismMismatch {
@@ -32,6 +35,13 @@ pub enum ProtocolError {
     ReservedFlags {
         /// The flags.
         flags: u8,
+    },
+    /// A ZMTP 1.0 frame claims to be empty, though its flags count.
+    FrameWithoutFlags,
+    /// The frame with which a ZMTP 1.0 or 2.0 peer gives its routing id does not have the form of one.
+    MalformedIdentity {
+        /// What is wrong with it.
+        problem: &'static str,
     },
     /// A command claims that it continues in another frame.
     CommandWithMore,
@@ -135,6 +145,9 @@ impl ProtocolError {
             ProtocolError::HandshakeTimeout { .. } => Some("Handshake timed out"),
             ProtocolError::NotZmtp { .. }
             | ProtocolError::UnsupportedVersion { .. }
+            // Old peers know no ERROR.
+            | ProtocolError::FrameWithoutFlags
+            | ProtocolError::MalformedIdentity { .. }
             | ProtocolError::MechanismMismatch { .. }
             | ProtocolError::RefusedByPeer { .. }
             | ProtocolError::MessageTooLarge { .. }
@@ -153,15 +166,20 @@ impl fmt::Display for ProtocolError {
                 write!(f, "the peer does not speak ZMTP; it looks like {other}")
             }
             ProtocolError::NotZmtp { looks_like: None } => f.write_str("the peer does not speak ZMTP"),
-            ProtocolError::UnsupportedVersion { version } => {
-                write!(f, "the peer speaks ZMTP {version}; 3.0 or later is needed")
-            }
+            ProtocolError::UnsupportedVersion { version, oldest } => write!(
+                f,
+                "the peer speaks ZMTP {version}; this socket accepts {oldest} and later (option `oldest_zmtp`)"
+            ),
             ProtocolError::MechanismMismatch { ours, theirs } => write!(
                 f,
                 "the peer uses the security mechanism \"{theirs}\" and this socket {ours}; configure both alike"
             ),
             ProtocolError::ReservedFlags { flags } => {
                 write!(f, "the peer sent a frame with the flags {flags:#04x}, some of which are reserved")
+            }
+            ProtocolError::FrameWithoutFlags => f.write_str("the peer sent a ZMTP 1.0 frame without flags"),
+            ProtocolError::MalformedIdentity { problem } => {
+                write!(f, "the peer sent a malformed identity: {problem}")
             }
             ProtocolError::CommandWithMore => f.write_str("the peer sent a command in several frames"),
             ProtocolError::MessageInHandshake => {

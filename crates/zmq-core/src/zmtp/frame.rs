@@ -1,7 +1,8 @@
-//! The layout of a frame in ZMTP 2.0, 3.0 and 3.1: flags, length, body.
+//! The layout of a frame: flags, length, body; in ZMTP 1.0 the length comes first.
 
 use super::error::ProtocolError;
 use crate::message::Frame;
+use crate::options::ZmtpVersion;
 
 /// More frames of this message follow.
 pub(super) const MORE: u8 = 1;
@@ -10,8 +11,10 @@ const LONG: u8 = 2;
 /// The body is a command.
 pub(super) const COMMAND: u8 = 4;
 
-/// The bytes of the longest header.
-pub(super) const MAX_HEADER: usize = 9;
+/// The bytes of the longest header: that of ZMTP 1.0.
+pub(super) const MAX_HEADER: usize = 10;
+/// What the length of a ZMTP 1.0 frame begins with if it has eight bytes more.
+const OLD_LONG: u8 = 0xFF;
 /// The longest body there is (RFC 37, framing: 0 to 2^63 - 1).
 pub(super) const MAX_LENGTH: u64 = u64::MAX >> 1;
 
@@ -24,34 +27,94 @@ pub(super) struct Header {
     pub length: u64,
 }
 
-impl Header {
-    /// Reads a header and what follows it; `None` if it is not complete. Flags are judged as soon as they are there,
-    /// so the verdict on a stream does not depend on how it was cut.
-    pub fn parse(bytes: &[u8]) -> Result<Option<(Header, &[u8])>, ProtocolError> {
-        let Some((&flags, rest)) = bytes.split_first() else { return Ok(None) };
-        check_flags(flags)?;
-        let parsed = if flags & LONG == 0 {
-            rest.split_first().map(|(&length, body)| (u64::from(length), body))
-        } else {
-            // A long form with a length that fits the short one is legal (RFC 37, framing).
-            rest.split_first_chunk().map(|(length, body)| (u64::from_be_bytes(*length), body))
-        };
-        let Some((length, body)) = parsed else { return Ok(None) };
-        if length > MAX_LENGTH {
-            return Err(ProtocolError::MessageTooLarge { size: length, limit: MAX_LENGTH });
+/// How the versions lay their frames out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// ZMTP 1.0 (RFC 13): the length, which counts the flags, then the flags.
+    V1,
+    /// ZMTP 2.0 (RFC 15): the flags, then the length.
+    V2,
+    /// ZMTP 3.0 and 3.1 (RFC 23, 37): the same, and commands.
+    #[default]
+    V3,
+}
+
+impl Framing {
+    pub fn of(version: ZmtpVersion) -> Framing {
+        match version {
+            ZmtpVersion::V1_0 => Framing::V1,
+            ZmtpVersion::V2_0 => Framing::V2,
+            ZmtpVersion::V3_0 | ZmtpVersion::V3_1 => Framing::V3,
         }
-        Ok(Some((Header { more: flags & MORE != 0, command: flags & COMMAND != 0, length }, body)))
+    }
+
+    /// Reads a header and what follows it; `None` if it is not complete. Length and flags are judged as soon as they
+    /// are there, so the verdict on a stream does not depend on how it was cut.
+    pub fn parse(self, bytes: &[u8]) -> Result<Option<(Header, &[u8])>, ProtocolError> {
+        match self {
+            Framing::V1 => parse_length_first(bytes),
+            Framing::V2 => parse_flags_first(bytes, MORE | LONG),
+            Framing::V3 => parse_flags_first(bytes, MORE | LONG | COMMAND),
+        }
+    }
+
+    /// Appends the header of a frame, in the shortest form.
+    #[inline]
+    pub fn write_header(self, buffer: &mut Vec<u8>, flags: u8, length: usize) {
+        match u8::try_from(length) {
+            _ if self == Framing::V1 => write_old_header(buffer, flags, length as u64),
+            Ok(length) => buffer.extend_from_slice(&[flags, length]),
+            Err(_) => write_long_header(buffer, flags, length as u64),
+        }
     }
 }
 
-fn check_flags(flags: u8) -> Result<(), ProtocolError> {
+fn parse_flags_first(bytes: &[u8], allowed: u8) -> Result<Option<(Header, &[u8])>, ProtocolError> {
+    let Some((&flags, rest)) = bytes.split_first() else { return Ok(None) };
+    check_flags(flags, allowed)?;
+    let parsed = if flags & LONG == 0 {
+        rest.split_first().map(|(&length, body)| (u64::from(length), body))
+    } else {
+        // A long form with a length that fits the short one is legal (RFC 37, framing).
+        rest.split_first_chunk().map(|(length, body)| (u64::from_be_bytes(*length), body))
+    };
+    let Some((length, body)) = parsed else { return Ok(None) };
+    check_length(length)?;
+    Ok(Some((Header { more: flags & MORE != 0, command: flags & COMMAND != 0, length }, body)))
+}
+
+fn parse_length_first(bytes: &[u8]) -> Result<Option<(Header, &[u8])>, ProtocolError> {
+    let parsed = match bytes.split_first() {
+        Some((&OLD_LONG, rest)) => {
+            rest.split_first_chunk().map(|(length, rest)| (u64::from_be_bytes(*length), rest))
+        }
+        Some((&length, rest)) => Some((u64::from(length), rest)),
+        None => None,
+    };
+    let Some((length, rest)) = parsed else { return Ok(None) };
+    // RFC 13, framing: the length counts the flags, so it is never zero.
+    let length = length.checked_sub(1).ok_or(ProtocolError::FrameWithoutFlags)?;
+    check_length(length)?;
+    let Some((&flags, body)) = rest.split_first() else { return Ok(None) };
+    check_flags(flags, MORE)?;
+    Ok(Some((Header { more: flags & MORE != 0, command: false, length }, body)))
+}
+
+fn check_flags(flags: u8, allowed: u8) -> Result<(), ProtocolError> {
     // RFC 37, framing: "Bits 7-3: Reserved ... and SHALL be zero"; libzmq ignores them.
-    if flags & !(MORE | LONG | COMMAND) != 0 {
+    if flags & !allowed != 0 {
         return Err(ProtocolError::ReservedFlags { flags });
     }
     // RFC 37, framing: "For a command frame, this bit SHALL be zero".
     if flags & COMMAND != 0 && flags & MORE != 0 {
         return Err(ProtocolError::CommandWithMore);
+    }
+    Ok(())
+}
+
+fn check_length(length: u64) -> Result<(), ProtocolError> {
+    if length > MAX_LENGTH {
+        return Err(ProtocolError::MessageTooLarge { size: length, limit: MAX_LENGTH });
     }
     Ok(())
 }
@@ -68,81 +131,121 @@ pub(super) fn split_small_message(bytes: &[u8]) -> Option<(u8, &[u8; Frame::INLI
     Some((*length, tail.first_chunk()?, tail.get(usize::from(*length)..)?))
 }
 
-/// Appends the header of a frame, in the shortest form.
-#[inline]
-pub(super) fn write_header(buffer: &mut Vec<u8>, flags: u8, length: usize) {
-    match u8::try_from(length) {
-        Ok(length) => buffer.extend_from_slice(&[flags, length]),
-        Err(_) => write_long_header(buffer, flags, length as u64),
-    }
-}
-
 fn write_long_header(buffer: &mut Vec<u8>, flags: u8, length: u64) {
     buffer.push(flags | LONG);
     buffer.extend_from_slice(&length.to_be_bytes());
+}
+
+fn write_old_header(buffer: &mut Vec<u8>, flags: u8, length: u64) {
+    let counted = length.saturating_add(1);
+    match u8::try_from(counted) {
+        Ok(short) if short != OLD_LONG => buffer.push(short),
+        _ => {
+            buffer.push(OLD_LONG);
+            buffer.extend_from_slice(&counted.to_be_bytes());
+        }
+    }
+    buffer.push(flags);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn written(flags: u8, length: usize) -> Vec<u8> {
+    const ALL: [Framing; 3] = [Framing::V1, Framing::V2, Framing::V3];
+
+    fn written(framing: Framing, flags: u8, length: usize) -> Vec<u8> {
         let mut buffer = Vec::new();
-        write_header(&mut buffer, flags, length);
+        framing.write_header(&mut buffer, flags, length);
         buffer
     }
 
     #[test]
     fn headers_take_the_shortest_form() {
-        assert_eq!(written(0, 0), [0, 0]);
-        assert_eq!(written(MORE, 255), [1, 255]);
-        assert_eq!(written(MORE, 256), [3, 0, 0, 0, 0, 0, 0, 1, 0]);
-        assert_eq!(written(COMMAND, 65_536), [6, 0, 0, 0, 0, 0, 1, 0, 0]);
+        for framing in [Framing::V2, Framing::V3] {
+            assert_eq!(written(framing, 0, 0), [0, 0]);
+            assert_eq!(written(framing, MORE, 255), [1, 255]);
+            assert_eq!(written(framing, MORE, 256), [3, 0, 0, 0, 0, 0, 0, 1, 0]);
+        }
+        assert_eq!(written(Framing::V3, COMMAND, 65_536), [6, 0, 0, 0, 0, 0, 1, 0, 0]);
+        assert_eq!(written(Framing::V1, 0, 0), [1, 0]);
+        assert_eq!(written(Framing::V1, MORE, 253), [254, 1]);
+        assert_eq!(written(Framing::V1, MORE, 254), [255, 0, 0, 0, 0, 0, 0, 0, 255, 1]);
+        assert_eq!(written(Framing::V1, 0, 255), [255, 0, 0, 0, 0, 0, 0, 1, 0, 0]);
     }
 
     #[test]
     fn headers_round_trip() {
-        for length in [0, 1, 254, 255, 256, 65_535, 65_536, 1 << 40] {
-            for (flags, more, command) in [(0, false, false), (MORE, true, false), (COMMAND, false, true)] {
-                let mut bytes = written(flags, length);
-                bytes.extend_from_slice(b"rest");
-                let expected = Header { more, command, length: length as u64 };
-                assert_eq!(Header::parse(&bytes), Ok(Some((expected, &b"rest"[..]))));
+        for framing in ALL {
+            for length in [0, 1, 253, 254, 255, 256, 65_535, 65_536, 1 << 40] {
+                for (flags, more, command) in [(0, false, false), (MORE, true, false), (COMMAND, false, true)]
+                {
+                    if command && framing != Framing::V3 {
+                        continue;
+                    }
+                    let mut bytes = written(framing, flags, length);
+                    let header_length = bytes.len();
+                    bytes.extend_from_slice(b"rest");
+                    let expected = Header { more, command, length: length as u64 };
+                    assert_eq!(framing.parse(&bytes), Ok(Some((expected, &b"rest"[..]))));
+                    for cut in 0..header_length {
+                        assert_eq!(framing.parse(&bytes[..cut]), Ok(None));
+                    }
+                }
             }
-        }
-    }
-
-    #[test]
-    fn incomplete_headers_wait() {
-        for bytes in [&[][..], &[0], &[1], &[4], &[2, 0, 0, 0, 0, 0, 0, 1]] {
-            assert_eq!(Header::parse(bytes), Ok(None), "{bytes:?}");
         }
     }
 
     #[test]
     fn long_form_may_carry_a_small_length() {
         let header = Header { more: false, command: false, length: 3 };
-        assert_eq!(Header::parse(&[2, 0, 0, 0, 0, 0, 0, 0, 3]), Ok(Some((header, &[][..]))));
+        let expected = Ok(Some((header, &[][..])));
+        for framing in [Framing::V2, Framing::V3] {
+            assert_eq!(framing.parse(&[2, 0, 0, 0, 0, 0, 0, 0, 3]), expected);
+        }
+        assert_eq!(Framing::V1.parse(&[0xFF, 0, 0, 0, 0, 0, 0, 0, 4, 0]), expected);
     }
 
     #[test]
-    fn bad_flags_are_refused_before_the_length_is_there() {
+    fn bad_flags_are_refused_before_what_follows_is_there() {
+        let refused = |flags| Err(ProtocolError::ReservedFlags { flags });
         for flags in 8..=255 {
-            assert_eq!(Header::parse(&[flags]), Err(ProtocolError::ReservedFlags { flags }));
+            assert_eq!(Framing::V3.parse(&[flags]), refused(flags));
         }
         for flags in [COMMAND | MORE, COMMAND | MORE | LONG] {
-            assert_eq!(Header::parse(&[flags]), Err(ProtocolError::CommandWithMore));
+            assert_eq!(Framing::V3.parse(&[flags]), Err(ProtocolError::CommandWithMore));
+        }
+        // There are no commands in 2.0, and nothing but MORE in 1.0.
+        for flags in 4..=255 {
+            assert_eq!(Framing::V2.parse(&[flags]), refused(flags));
+        }
+        for flags in 2..=255 {
+            assert_eq!(Framing::V1.parse(&[5, flags]), refused(flags));
+        }
+    }
+
+    #[test]
+    fn an_old_length_counts_the_flags() {
+        for bytes in [&[0][..], &[0, 0], &[0xFF, 0, 0, 0, 0, 0, 0, 0, 0]] {
+            assert_eq!(Framing::V1.parse(bytes), Err(ProtocolError::FrameWithoutFlags), "{bytes:?}");
         }
     }
 
     #[test]
     fn lengths_have_63_bits() {
-        for size in [1 << 63, u64::MAX] {
-            let mut bytes = vec![LONG];
-            bytes.extend_from_slice(&size.to_be_bytes());
-            let expected = ProtocolError::MessageTooLarge { size, limit: MAX_LENGTH };
-            assert_eq!(Header::parse(&bytes), Err(expected));
+        for size in [1 << 63, u64::MAX - 1, u64::MAX] {
+            let expected = |size| Err(ProtocolError::MessageTooLarge { size, limit: MAX_LENGTH });
+            let bytes = [&[LONG], &size.to_be_bytes()[..]].concat();
+            assert_eq!(Framing::V2.parse(&bytes), expected(size));
+            assert_eq!(Framing::V3.parse(&bytes), expected(size));
+            if size > 1 << 63 {
+                let bytes = [&[OLD_LONG], &size.to_be_bytes()[..]].concat();
+                assert_eq!(Framing::V1.parse(&bytes), expected(size - 1));
+            }
         }
+        let longest = Header { more: false, command: false, length: MAX_LENGTH };
+        let bytes = [&[OLD_LONG], &(1_u64 << 63).to_be_bytes()[..], &[0]].concat();
+        assert_eq!(Framing::V1.parse(&bytes), Ok(Some((longest, &[][..]))));
     }
 
     #[test]

@@ -3,8 +3,10 @@
 //! An old peer must be recognised before it gets more than it can read, so our greeting goes out in steps: the
 //! signature at once, the version when the peer's signature is there, the rest when its version is there.
 
+use super::config::Config;
 use super::error::{ProtocolError, printable};
 use super::output::Output;
+use crate::options::ZmtpVersion;
 
 /// The mechanism field of NULL.
 const NULL: &[u8; 20] = b"NULL\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
@@ -12,6 +14,8 @@ const NULL: &[u8; 20] = b"NULL\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 const FIRST_BYTES: usize = 2;
 const SIGNATURE: usize = 10;
 const VERSION: usize = 11;
+/// The greeting of ZMTP 2.0 ends with the socket type.
+const OLD_GREETING: usize = 12;
 const GREETING: usize = 64;
 
 /// How a protocol that is not ZMTP begins. Two bytes tell enough and even old peers send them.
@@ -31,20 +35,15 @@ const OTHER_PROTOCOLS: [(&[u8; 2], &str); 13] = [
     (b"SS", "SSH"),
 ];
 
-/// The version that both sides speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Version {
-    /// RFC 23.
-    V3_0,
-    /// RFC 37.
-    V3_1,
-}
-
-impl Version {
-    /// Whether subscriptions are commands; before 3.1 they are messages.
-    pub fn has_subscription_commands(self) -> bool {
-        self == Version::V3_1
-    }
+/// What a greeting has come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Greeted {
+    /// ZMTP 1.0, which has no greeting: what was read is the header of a frame with the peer's identity.
+    Headless { header: Vec<u8> },
+    /// ZMTP 2.0, or 1.0 behind a greeting of 2.0: the identities follow.
+    Old { version: ZmtpVersion, socket_type: u8 },
+    /// ZMTP 3.0 or 3.1: the handshake of the mechanism follows.
+    Current(ZmtpVersion),
 }
 
 /// The first ten bytes of our greeting. To a peer of ZMTP 1.0 they are the header of a frame with our routing id.
@@ -69,26 +68,32 @@ impl Greeting {
         Greeting { bytes: [0; GREETING], received: 0 }
     }
 
-    /// Reads on, and answers each step; returns the version when the greeting is complete.
+    /// Reads on, and answers each step; returns what the greeting has come to when it is complete.
     pub fn receive(
         &mut self,
         input: &mut &[u8],
+        config: &Config,
         output: &mut Output,
-    ) -> Result<Option<Version>, ProtocolError> {
+    ) -> Result<Option<Greeted>, ProtocolError> {
         while self.finishes_step(input) {
             match self.received {
-                FIRST_BYTES => self.check_first_bytes()?,
-                SIGNATURE => {
-                    self.check_signature()?;
-                    output.put(&[3]);
+                FIRST_BYTES if self.starts_short_frame()? => return self.headless(config),
+                FIRST_BYTES => {}
+                SIGNATURE if self.starts_long_frame()? => return self.headless(config),
+                SIGNATURE => output.put(&[3]),
+                VERSION if self.is_old() => {
+                    check_accepted(self.version(), config)?;
+                    output.put(&[config.socket_type.number()]);
                 }
-                VERSION => {
-                    self.check_version()?;
-                    output.put(&rest_of_greeting());
+                VERSION => output.put(&rest_of_greeting()),
+                OLD_GREETING => {
+                    let [.., socket_type] = self.first::<OLD_GREETING>();
+                    return Ok(Some(Greeted::Old { version: self.version(), socket_type }));
                 }
                 _ => {
                     self.check_mechanism()?;
-                    return Ok(Some(self.version()));
+                    check_accepted(self.version(), config)?;
+                    return Ok(Some(Greeted::Current(self.version())));
                 }
             }
         }
@@ -101,6 +106,7 @@ impl Greeting {
             0..FIRST_BYTES => FIRST_BYTES,
             FIRST_BYTES..SIGNATURE => SIGNATURE,
             SIGNATURE..VERSION => VERSION,
+            _ if self.is_old() => OLD_GREETING,
             _ => GREETING,
         };
         let missing = self.bytes.get_mut(self.received..end).unwrap_or_default();
@@ -113,36 +119,33 @@ impl Greeting {
         self.received == end
     }
 
-    fn check_first_bytes(&self) -> Result<(), ProtocolError> {
-        match self.bytes {
-            [0xFF, ..] => Ok(()),
+    /// Whether this is no signature but a frame of ZMTP 1.0 whose length has one byte.
+    fn starts_short_frame(&self) -> Result<bool, ProtocolError> {
+        match self.first::<FIRST_BYTES>() {
+            [0xFF, _] => Ok(false),
             // RFC 13: a frame with the peer's identity, its length in one byte and its flags zero.
-            [1..=0xFE, 0, ..] => Err(ProtocolError::UnsupportedVersion { version: "1.0" }),
-            [first, second, ..] => {
-                let known = OTHER_PROTOCOLS.iter().find(|(start, _)| **start == [first, second]);
+            [1..=0xFE, 0] => Ok(true),
+            first => {
+                let known = OTHER_PROTOCOLS.iter().find(|(start, _)| **start == first);
                 Err(ProtocolError::NotZmtp { looks_like: known.map(|(_, name)| *name) })
             }
         }
     }
 
-    fn check_signature(&self) -> Result<(), ProtocolError> {
-        let [_, _, _, _, _, _, _, _, _, last, ..] = self.bytes;
-        match last {
-            0x7F => Ok(()),
-            // RFC 13: the same with a length of eight bytes; libzmq tells them apart by this bit.
-            _ if last & 1 == 0 => Err(ProtocolError::UnsupportedVersion { version: "1.0" }),
+    /// Whether this is no signature but a frame of ZMTP 1.0 whose length has eight bytes: its flags are zero.
+    fn starts_long_frame(&self) -> Result<bool, ProtocolError> {
+        match self.first::<SIGNATURE>() {
+            [.., 0x7F] => Ok(false),
+            // libzmq tells them apart by this bit.
+            [.., last] if last & 1 == 0 => Ok(true),
             _ => Err(ProtocolError::NotZmtp { looks_like: None }),
         }
     }
 
-    fn check_version(&self) -> Result<(), ProtocolError> {
-        match self.major() {
-            0 => Err(ProtocolError::UnsupportedVersion { version: "1.0" }),
-            // RFC 37, version negotiation: 1 and 2 both mean ZMTP 2.0.
-            1 | 2 => Err(ProtocolError::UnsupportedVersion { version: "2.0" }),
-            // A later version downgrades to ours.
-            _ => Ok(()),
-        }
+    fn headless(&self, config: &Config) -> Result<Option<Greeted>, ProtocolError> {
+        check_accepted(ZmtpVersion::V1_0, config)?;
+        let header = self.bytes.get(..self.received).unwrap_or_default().to_vec();
+        Ok(Some(Greeted::Headless { header }))
     }
 
     /// RFC 37, security mechanism: both must use the same, to the last byte of padding.
@@ -155,15 +158,34 @@ impl Greeting {
         Err(ProtocolError::MechanismMismatch { ours: "NULL", theirs: printable(name.unwrap_or_default()) })
     }
 
-    fn version(&self) -> Version {
-        let [_, _, _, _, _, _, _, _, _, _, _, minor, ..] = self.bytes;
-        if self.major() == 3 && minor == 0 { Version::V3_0 } else { Version::V3_1 }
+    /// Whether the peer's version, which has arrived, is older than 3.0.
+    fn is_old(&self) -> bool {
+        self.version() < ZmtpVersion::V3_0
     }
 
-    fn major(&self) -> u8 {
-        let [_, _, _, _, _, _, _, _, _, _, major, ..] = self.bytes;
-        major
+    /// The peer's version, or ours if that is older; its minor part counts from 3 on.
+    fn version(&self) -> ZmtpVersion {
+        match self.first::<OLD_GREETING>() {
+            [.., 0, _] => ZmtpVersion::V1_0,
+            // RFC 37, version negotiation: 1 and 2 both mean ZMTP 2.0.
+            [.., 1 | 2, _] => ZmtpVersion::V2_0,
+            [.., 3, 0] => ZmtpVersion::V3_0,
+            _ => ZmtpVersion::V3_1,
+        }
     }
+
+    /// The first bytes, zero where they have not arrived.
+    fn first<const N: usize>(&self) -> [u8; N] {
+        self.bytes.first_chunk().copied().unwrap_or([0; N])
+    }
+}
+
+fn check_accepted(version: ZmtpVersion, config: &Config) -> Result<(), ProtocolError> {
+    let oldest = config.oldest_version;
+    if version < oldest {
+        return Err(ProtocolError::UnsupportedVersion { version, oldest });
+    }
+    Ok(())
 }
 
 /// What follows the major version: minor version, mechanism, as-server (zero for NULL) and filler.
@@ -179,6 +201,8 @@ fn rest_of_greeting() -> [u8; GREETING - VERSION] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::Options;
+    use crate::socket_type::SocketType;
 
     fn greeting(major: u8, minor: u8, mechanism: &[u8]) -> Vec<u8> {
         let mut bytes = signature(0).to_vec();
@@ -188,13 +212,23 @@ mod tests {
         bytes
     }
 
+    fn config(oldest_zmtp: ZmtpVersion) -> Config {
+        let options = Options { oldest_zmtp, ..Options::default() };
+        Config::new(SocketType::Dealer, &options)
+    }
+
     /// The verdict on a stream, which must not depend on how it is cut.
-    fn verdict(bytes: &[u8]) -> Result<Option<Version>, ProtocolError> {
-        let whole = Greeting::new().receive(&mut &bytes[..], &mut Output::default());
+    fn verdict(bytes: &[u8]) -> Result<Option<Greeted>, ProtocolError> {
+        verdict_of(ZmtpVersion::V1_0, bytes)
+    }
+
+    fn verdict_of(oldest: ZmtpVersion, bytes: &[u8]) -> Result<Option<Greeted>, ProtocolError> {
+        let config = config(oldest);
+        let whole = Greeting::new().receive(&mut &bytes[..], &config, &mut Output::default());
         let mut by_bytes = Ok(None);
         let mut greeting = Greeting::new();
         for byte in bytes.chunks(1) {
-            by_bytes = greeting.receive(&mut &byte[..], &mut Output::default());
+            by_bytes = greeting.receive(&mut &byte[..], &config, &mut Output::default());
             if by_bytes != Ok(None) {
                 break;
             }
@@ -203,42 +237,80 @@ mod tests {
         whole
     }
 
-    #[test]
-    fn ours_goes_out_in_steps_and_is_as_the_rfc_has_it() {
+    /// How long our greeting is after each byte of theirs, and the whole of it.
+    fn answered(theirs: &[u8]) -> (Vec<usize>, Vec<u8>) {
         let mut output = Output::default();
         output.put(&signature(0));
         let mut greeting = Greeting::new();
-        let theirs = self::greeting(3, 1, b"NULL");
         let mut lengths = Vec::new();
         for byte in theirs.chunks(1) {
-            assert!(greeting.receive(&mut &byte[..], &mut output).is_ok());
+            assert!(greeting.receive(&mut &byte[..], &config(ZmtpVersion::V1_0), &mut output).is_ok());
             lengths.push(output.len());
         }
-        assert_eq!((lengths[8], lengths[9], lengths[10], lengths[63]), (10, 11, 64, 64));
         let mut slices = [std::io::IoSlice::new(&[]); 4];
         assert_eq!(output.slices(&mut slices), 1);
-        assert_eq!(slices[0][..], theirs[..]);
-        assert_eq!(slices[0][..10], [0xFF, 0, 0, 0, 0, 0, 0, 0, 1, 0x7F]);
+        (lengths, slices[0].to_vec())
     }
 
     #[test]
-    fn versions_from_3_on_are_accepted() {
-        for (major, minor, version) in
-            [(3, 0, Version::V3_0), (3, 1, Version::V3_1), (3, 9, Version::V3_1), (4, 0, Version::V3_1)]
-        {
-            assert_eq!(verdict(&greeting(major, minor, b"NULL")), Ok(Some(version)));
+    fn ours_goes_out_in_steps_and_is_as_the_rfc_has_it() {
+        let theirs = greeting(3, 1, b"NULL");
+        let (lengths, ours) = answered(&theirs);
+        assert_eq!((lengths[8], lengths[9], lengths[10], lengths[63]), (10, 11, 64, 64));
+        assert_eq!(ours, theirs);
+        assert_eq!(ours[..10], [0xFF, 0, 0, 0, 0, 0, 0, 0, 1, 0x7F]);
+    }
+
+    #[test]
+    fn old_peers_get_our_version_and_our_type_and_no_more() {
+        for version in [0, 1, 2] {
+            let theirs = [&signature(0)[..], &[version, 6]].concat();
+            let (lengths, ours) = answered(&theirs);
+            assert_eq!((lengths[8], lengths[9], lengths[10], lengths[11]), (10, 11, 12, 12));
+            assert_eq!(ours[10..], [3, 5], "version 3, DEALER");
+        }
+        assert_eq!(answered(&[5, 0]).1.len(), 10);
+    }
+
+    #[test]
+    fn current_versions_are_told_by_two_numbers() {
+        use ZmtpVersion::{V3_0, V3_1};
+        for (major, minor, version) in [(3, 0, V3_0), (3, 1, V3_1), (3, 9, V3_1), (4, 0, V3_1)] {
+            assert_eq!(verdict(&greeting(major, minor, b"NULL")), Ok(Some(Greeted::Current(version))));
         }
     }
 
     #[test]
-    fn older_versions_are_named() {
-        let refused = |version| Err(ProtocolError::UnsupportedVersion { version });
-        assert_eq!(verdict(&[1, 0]), refused("1.0"));
-        assert_eq!(verdict(b"\x05\x00abcd"), refused("1.0"));
-        assert_eq!(verdict(&[0xFF, 0, 0, 0, 0, 0, 0, 1, 0, 0]), refused("1.0"));
-        assert_eq!(verdict(&greeting(0, 0, b"")), refused("1.0"));
-        assert_eq!(verdict(&[0xFF, 0, 0, 0, 0, 0, 0, 0, 1, 0x7F, 1]), refused("2.0"));
-        assert_eq!(verdict(&greeting(2, 0, b"NULL")), refused("2.0"));
+    fn old_versions_are_told_by_one_number_or_none() {
+        for header in [&[1, 0][..], &[5, 0], &[0xFE, 0], &[0xFF, 0, 0, 0, 0, 0, 0, 1, 0, 0]] {
+            assert_eq!(verdict(header), Ok(Some(Greeted::Headless { header: header.to_vec() })));
+        }
+        for (number, version) in [(0, ZmtpVersion::V1_0), (1, ZmtpVersion::V2_0), (2, ZmtpVersion::V2_0)] {
+            let stream = [&signature(0)[..], &[number, 8, 0, 0]].concat();
+            assert_eq!(verdict(&stream), Ok(Some(Greeted::Old { version, socket_type: 8 })));
+            assert_eq!(verdict(&stream[..11]), Ok(None));
+        }
+    }
+
+    #[test]
+    fn versions_older_than_is_accepted_are_refused_as_soon_as_they_show() {
+        use ZmtpVersion::{V1_0, V2_0, V3_0, V3_1};
+        let old = |number| [&signature(0)[..], &[number]].concat();
+        let streams = [
+            (V1_0, vec![1, 0]),
+            (V1_0, vec![0xFF, 0, 0, 0, 0, 0, 0, 1, 0, 0]),
+            (V1_0, old(0)),
+            (V2_0, old(1)),
+            (V2_0, old(2)),
+            (V3_0, greeting(3, 0, b"NULL")),
+            (V3_1, greeting(3, 1, b"NULL")),
+        ];
+        for (version, stream) in streams {
+            for oldest in [V1_0, V2_0, V3_0, V3_1] {
+                let refused = Err(ProtocolError::UnsupportedVersion { version, oldest });
+                assert_eq!(verdict_of(oldest, &stream) == refused, version < oldest, "{version} {oldest}");
+            }
+        }
     }
 
     #[test]
@@ -276,6 +348,6 @@ mod tests {
     fn as_server_and_filler_are_ignored() {
         let mut bytes = greeting(3, 1, b"NULL");
         bytes[32..].fill(1);
-        assert_eq!(verdict(&bytes), Ok(Some(Version::V3_1)));
+        assert_eq!(verdict(&bytes), Ok(Some(Greeted::Current(ZmtpVersion::V3_1))));
     }
 }

@@ -15,17 +15,20 @@
 //! | `engine` | the phases of a connection; it only dispatches |
 //! | `greeting` | how versions and mechanisms are told apart |
 //! | `handshake` | what is exchanged until the peer is known; one variant per mechanism |
-//! | `frame` | the layout of a frame: the only place to touch for ZMTP 1.0, whose frames differ |
+//! | `identity` | the same for ZMTP 1.0 and 2.0, which have no mechanisms |
+//! | `frame` | the layout of a frame, in every version |
 //! | `decoder`, `assembly` | bytes into frames, frames into messages, within bounds |
 //! | `output` | frames into bytes, copied when small, referenced when large |
 //! | `command` | the bodies of commands |
 //! | `timers` | deadlines: handshake, heartbeat, the peer's time to live |
 //!
 //! # Compatibility
-//! Speaks ZMTP 3.1 (RFC 37) and 3.0 (RFC 23) with the NULL mechanism, as libzmq does where libzmq and the RFCs
-//! differ: both sides send READY at once, the as-server byte is ignored, a peer may leave out its socket type, a PING
-//! is sent to 3.0 peers too, ERROR after the handshake is ignored. It is stricter than libzmq where no honest peer
-//! notices: reserved flag bits, commands in several frames, a handshake outside of commands, duplicate properties.
+//! Speaks ZMTP 3.1 (RFC 37) and 3.0 (RFC 23) with the NULL mechanism, and, as far as `oldest_zmtp` allows, 2.0
+//! (RFC 15) and 1.0 (RFC 13), as libzmq does where libzmq and the RFCs differ: both sides send READY at once, the
+//! as-server byte is ignored, a peer may leave out its socket type, a PING is sent to 3.0 peers too, ERROR after the
+//! handshake is ignored, a 1.0 subscriber counts as subscribed to everything and a 1.0 publisher is told of no
+//! subscription. It is stricter than libzmq where no honest peer notices: reserved flag bits, commands in several
+//! frames, a handshake outside of commands, duplicate properties, the socket type of a 2.0 peer.
 //!
 //! # Bounds
 //! Until the handshake is over an engine holds less than 16 KiB of what the peer sent. After it, what it holds is at
@@ -54,6 +57,7 @@ mod error;
 mod frame;
 mod greeting;
 mod handshake;
+mod identity;
 mod output;
 mod timers;
 

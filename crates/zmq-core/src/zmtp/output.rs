@@ -3,7 +3,7 @@
 //! Small bodies are copied into one buffer, so that many messages leave in one write. A large shared body is not
 //! copied: it waits as a reference, and the place in the buffer before which it goes.
 
-use super::frame::{self, MORE};
+use super::frame::{self, Framing, MORE};
 use crate::message::{Frame, Message};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -17,6 +17,7 @@ const STALE_UP_TO: usize = 64 * 1024;
 /// Bytes on their way to the peer.
 #[derive(Default)]
 pub(super) struct Output {
+    framing: Framing,
     /// Copied bytes; `buffer[..taken]` is taken.
     buffer: Vec<u8>,
     /// Invariant: `taken <= bodies[0].place`, or `taken <= buffer.len()` if there are no bodies.
@@ -40,6 +41,11 @@ struct SharedBody {
 }
 
 impl Output {
+    /// Frames are laid out like this from now on.
+    pub fn set_framing(&mut self, framing: Framing) {
+        self.framing = framing;
+    }
+
     /// Appends a message.
     #[inline]
     pub fn put_message(&mut self, message: &Message) {
@@ -69,7 +75,7 @@ impl Output {
     /// Appends a frame whose body is `prefix` and then `frame` without its first `skipped` bytes.
     pub fn put_large_part(&mut self, flags: u8, prefix: &[u8], frame: &Frame, skipped: usize) {
         let body = frame.as_bytes().get(skipped..).unwrap_or_default();
-        frame::write_header(&mut self.buffer, flags, prefix.len() + body.len());
+        self.framing.write_header(&mut self.buffer, flags, prefix.len() + body.len());
         self.buffer.extend_from_slice(prefix);
         match frame.as_shared() {
             Some(shared) if body.len() > COPIED_UP_TO => self.refer_to(shared.slice_ref(body)),
@@ -86,7 +92,7 @@ impl Output {
     #[inline]
     pub fn put_frame(&mut self, flags: u8, body: &[u8]) {
         self.buffer.reserve(frame::MAX_HEADER + body.len());
-        frame::write_header(&mut self.buffer, flags, body.len());
+        self.framing.write_header(&mut self.buffer, flags, body.len());
         self.buffer.extend_from_slice(body);
     }
 

@@ -34,6 +34,11 @@ impl Timers {
         self.schedule_ping(config, now);
     }
 
+    /// The handshake is complete, with a peer that knows no heartbeats.
+    pub fn ready_without_heartbeats(&mut self) {
+        self.handshake_deadline = None;
+    }
+
     /// Something arrived. Any traffic is a sign of life, as in libzmq.
     #[inline]
     pub fn received(&mut self, now: Instant) {

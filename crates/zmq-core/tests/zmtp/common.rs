@@ -3,11 +3,17 @@
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::Instant;
+use zmq_core::options::ZmtpVersion;
 use zmq_core::zmtp::{Config, Engine, Event, ProtocolError};
 use zmq_core::{Message, Options, SocketType};
 
 pub fn config(socket_type: SocketType) -> Config {
     Config::new(socket_type, &Options::default())
+}
+
+/// The same, for peers of every version.
+pub fn tolerant(socket_type: SocketType) -> Config {
+    Config { oldest_version: ZmtpVersion::V1_0, ..config(socket_type) }
 }
 
 pub fn engine(socket_type: SocketType) -> Engine {
@@ -103,6 +109,41 @@ pub fn greeting(minor: u8) -> Vec<u8> {
     bytes
 }
 
+/// How a peer of any version begins, as far as its first message: greeting, type and routing id.
+pub fn beginning(version: ZmtpVersion, socket_type: SocketType, routing_id: &[u8]) -> Vec<u8> {
+    match version {
+        ZmtpVersion::V1_0 => old_frame(0, routing_id),
+        ZmtpVersion::V2_0 => [old_greeting(1, socket_type.number()), frame(0, routing_id)].concat(),
+        ZmtpVersion::V3_0 | ZmtpVersion::V3_1 => {
+            let minor = u8::from(version == ZmtpVersion::V3_1);
+            [greeting(minor), ready_as(socket_type.as_str(), routing_id)].concat()
+        }
+    }
+}
+
+/// The greeting of a peer of ZMTP 2.0: revision and socket type behind the signature.
+pub fn old_greeting(revision: u8, socket_type: u8) -> Vec<u8> {
+    [&greeting(0)[..10], &[revision, socket_type]].concat()
+}
+
+/// A frame of ZMTP 1.0 in its shortest form.
+pub fn old_frame(flags: u8, body: &[u8]) -> Vec<u8> {
+    match u8::try_from(body.len() + 1) {
+        Ok(length) if length < 0xFF => [&[length, flags], body].concat(),
+        _ => old_long_frame(flags, body.len() as u64 + 1, body),
+    }
+}
+
+/// A frame of ZMTP 1.0 in the long form that claims any length, which counts the flags.
+pub fn old_long_frame(flags: u8, length: u64, body: &[u8]) -> Vec<u8> {
+    [&[0xFF], &length.to_be_bytes()[..], &[flags], body].concat()
+}
+
+/// A frame as a version has it.
+pub fn frame_of(version: ZmtpVersion, flags: u8, body: &[u8]) -> Vec<u8> {
+    if version == ZmtpVersion::V1_0 { old_frame(flags, body) } else { frame(flags, body) }
+}
+
 /// A frame in its shortest form.
 pub fn frame(flags: u8, body: &[u8]) -> Vec<u8> {
     match u8::try_from(body.len()) {
@@ -121,8 +162,16 @@ pub fn command(name: &str, data: &[u8]) -> Vec<u8> {
 }
 
 pub fn ready(socket_type: &str) -> Vec<u8> {
-    let length = (socket_type.len() as u32).to_be_bytes();
-    command("READY", &[b"\x0BSocket-Type", &length[..], socket_type.as_bytes()].concat())
+    command("READY", &property("Socket-Type", socket_type.as_bytes()))
+}
+
+pub fn ready_as(socket_type: &str, routing_id: &[u8]) -> Vec<u8> {
+    let kind = property("Socket-Type", socket_type.as_bytes());
+    command("READY", &[kind, property("Identity", routing_id)].concat())
+}
+
+fn property(name: &str, value: &[u8]) -> Vec<u8> {
+    [&[name.len() as u8], name.as_bytes(), &(value.len() as u32).to_be_bytes(), value].concat()
 }
 
 /// An engine whose handshake with a hand-written peer is complete, all output taken.

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use std::sync::Arc;
 use std::time::Instant;
 use zmq_core::SocketType;
+use zmq_core::options::ZmtpVersion::{self, V1_0, V2_0, V3_0, V3_1};
 use zmq_core::zmtp::{Config, Engine, ProtocolError};
 
 #[derive(Clone, Debug)]
@@ -53,22 +54,41 @@ impl Damage {
     }
 }
 
+fn version() -> impl Strategy<Value = ZmtpVersion> {
+    prop_oneof![Just(V1_0), Just(V2_0), Just(V3_0), Just(V3_1)]
+}
+
 fn valid_stream() -> impl Strategy<Value = Vec<u8>> {
-    let piece = prop_oneof![
-        4 => prop::collection::vec(any::<u8>(), 0..100).prop_map(|body| frame(0, &body)),
-        2 => prop::collection::vec(any::<u8>(), 0..400).prop_map(|body| [frame(1, &body), frame(0, &body)].concat()),
-        1 => prop::collection::vec(any::<u8>(), 0..18).prop_map(|context| command("PING", &[&[0, 1], &context[..]].concat())),
-        1 => prop::collection::vec(any::<u8>(), 0..90).prop_map(|topic| command("SUBSCRIBE", &topic)),
-        1 => Just(command("PONG", b"")),
+    (version(), prop::collection::vec(any::<u8>(), 0..30)).prop_flat_map(|(version, id)| {
+        let start = beginning(version, SocketType::Sub, &id);
+        prop::collection::vec(piece(version), 0..12)
+            .prop_map(move |pieces| [start.clone(), pieces.concat()].concat())
+    })
+}
+
+fn piece(version: ZmtpVersion) -> BoxedStrategy<Vec<u8>> {
+    let body = |limit| prop::collection::vec(any::<u8>(), 0..limit);
+    let messages = prop_oneof![
+        2 => body(100).prop_map(move |body| frame_of(version, 0, &body)),
+        1 => body(400)
+            .prop_map(move |body| [frame_of(version, 1, &body), frame_of(version, 0, &body)].concat()),
     ];
-    (0..2_u8, prop::collection::vec(piece, 0..12))
-        .prop_map(|(minor, pieces)| [greeting(minor), ready("SUB"), pieces.concat()].concat())
+    if version < V3_0 {
+        return messages.boxed();
+    }
+    prop_oneof![
+        6 => messages,
+        1 => body(18).prop_map(|context| command("PING", &[&[0, 1], &context[..]].concat())),
+        1 => body(90).prop_map(|topic| command("SUBSCRIBE", &topic)),
+        1 => Just(command("PONG", b"")),
+    ]
+    .boxed()
 }
 
 /// What an engine makes of a stream that comes in pieces of the given sizes.
 fn verdict(stream: &[u8], sizes: &[usize]) -> Heard {
     let now = Instant::now();
-    let config = Config { max_message_size: Some(1 << 20), max_frames: 16, ..config(SocketType::Pub) };
+    let config = Config { max_message_size: Some(1 << 20), max_frames: 16, ..tolerant(SocketType::Pub) };
     let mut engine = Engine::new(Arc::new(config), now);
     let mut events = Vec::new();
     let mut rest = stream;
@@ -121,6 +141,8 @@ proptest! {
             Just(vec![0xFF]),
             Just(greeting(1)),
             Just([greeting(1), ready("SUB")].concat()),
+            Just(old_greeting(1, 2)),
+            version().prop_map(|version| beginning(version, SocketType::Sub, b"id")),
         ],
         garbage in prop::collection::vec(any::<u8>(), 0..2000),
         sizes in prop::collection::vec(1..200_usize, 1..10),

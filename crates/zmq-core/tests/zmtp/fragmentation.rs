@@ -2,13 +2,15 @@
 
 use crate::common::*;
 use proptest::prelude::*;
+use std::sync::Arc;
 use std::time::Instant;
+use zmq_core::options::ZmtpVersion::{self, V1_0, V2_0, V3_0, V3_1};
 use zmq_core::zmtp::Engine;
 use zmq_core::{Frame, Message, SocketType};
 
 /// Feeds `pieces` one after the other until one fails; returns all events, the error, and all that was sent.
 fn hear<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Heard, Vec<u8>) {
-    let mut engine = engine(SocketType::XPub);
+    let mut engine = Engine::new(Arc::new(tolerant(SocketType::XPub)), Instant::now());
     let mut all = (Vec::new(), None);
     let mut sent = Vec::new();
     for piece in pieces {
@@ -43,12 +45,48 @@ fn traffic() -> Vec<u8> {
     parts.concat()
 }
 
+/// What an old peer sends, which knows no commands.
+fn old_traffic(version: ZmtpVersion) -> Vec<u8> {
+    let long = |flags, body: &[u8]| match version {
+        V1_0 => old_long_frame(flags, body.len() as u64 + 1, body),
+        _ => long_frame(flags, body.len() as u64, body),
+    };
+    let parts = [
+        frame_of(version, 0, b"\x01topic"),
+        frame_of(version, 0, b""),
+        frame_of(version, 0, &[7; 70]),
+        frame_of(version, 1, b"first"),
+        frame_of(version, 1, b""),
+        frame_of(version, 0, &[8; 200]),
+        frame_of(version, 0, &[9; 254]),
+        frame_of(version, 0, &[9; 300]),
+        long(0, b"abc"),
+        long(1, b""),
+        frame_of(version, 0, b"\x00end"),
+    ];
+    parts.concat()
+}
+
+fn streams() -> Vec<(Vec<u8>, usize)> {
+    let begin = |version, id: &[u8]| beginning(version, SocketType::XSub, id);
+    vec![
+        // The peer, and for a 1.0 one the subscription that it does not send.
+        ([begin(V1_0, b""), old_traffic(V1_0)].concat(), 2 + 8),
+        ([begin(V1_0, b"me"), old_traffic(V1_0)].concat(), 2 + 8),
+        ([begin(V1_0, &[b'i'; 255]), old_traffic(V1_0)].concat(), 2 + 8),
+        ([old_greeting(0, 10), old_frame(0, b""), old_traffic(V1_0)].concat(), 1 + 8),
+        ([begin(V2_0, b""), old_traffic(V2_0)].concat(), 1 + 8),
+        ([old_greeting(2, 10), long_frame(0, 2, b"me"), old_traffic(V2_0)].concat(), 1 + 8),
+        ([begin(V3_0, b""), traffic()].concat(), 1 + 9),
+        ([begin(V3_1, b"me"), traffic()].concat(), 1 + 9),
+    ]
+}
+
 #[test]
 fn a_stream_may_be_cut_anywhere() {
-    for minor in [0, 1] {
-        let stream = [greeting(minor), ready("XSUB"), traffic()].concat();
+    for (stream, events) in streams() {
         let (whole, _) = hear([&stream[..]]);
-        assert_eq!((whole.0.len(), &whole.1), (1 + 9, &None));
+        assert_eq!((whole.0.len(), &whole.1), (events, &None));
         let (by_bytes, sent) = hear(stream.chunks(1));
         assert_eq!(by_bytes, whole);
         for cut in 0..stream.len() {
@@ -66,8 +104,17 @@ fn a_fault_is_the_same_fault_wherever_the_stream_is_cut() {
     huge.extend_from_slice(b"more");
     let streams = [
         b"GET / HTTP/1.1\r\n".to_vec(),
-        vec![1, 0],
+        vec![1, 2],
+        vec![1, 0, 0],
+        vec![1, 0, 2, 0x80],
         vec![0xFF; 64],
+        old_greeting(1, SocketType::Pull.number()),
+        old_greeting(1, 77),
+        [old_greeting(1, SocketType::Sub.number()), frame(1, b"id")].concat(),
+        [old_greeting(1, SocketType::Sub.number()), frame(0, &[1; 256])].concat(),
+        [beginning(V2_0, SocketType::Sub, b""), frame(1, b"a"), command("SUBSCRIBE", b"t")].concat(),
+        [beginning(V1_0, SocketType::Sub, b""), old_frame(1, b"a"), old_long_frame(0, 0, b"")].concat(),
+        [beginning(V1_0, SocketType::Sub, b""), old_long_frame(1, u64::MAX, b"abc")].concat(),
         [&greeting(1)[..12], b"PLAIN", &[0; 47]].concat(),
         [greeting(1), frame(0, b"early")].concat(),
         [greeting(1), ready("PULL")].concat(),

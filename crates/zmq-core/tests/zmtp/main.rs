@@ -6,3 +6,4 @@ mod damage;
 mod fragmentation;
 mod limits;
 mod time;
+mod versions;
