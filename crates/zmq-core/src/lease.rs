@@ -114,12 +114,11 @@ impl Lease {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
     #[test]
-    #[cfg(not(loom))]
     fn the_io_thread_takes_over_after_a_whole_tick_away() {
         let lease = Lease::default();
         let mut log = Vec::new();

@@ -30,7 +30,7 @@ const PAIRS: [(&str, SocketType, Part); 11] = [
 #[test]
 fn every_pattern_with_a_process_of_pyzmq() {
     let Some(python) = std::env::var_os("ZMQ_INTEROP_PYTHON").filter(|python| !python.is_empty()) else {
-        println!("skipped: set ZMQ_INTEROP_PYTHON to a python with pyzmq");
+        zmq_core::testing::skipped("it needs ZMQ_INTEROP_PYTHON, a python with pyzmq");
         return;
     };
     let version = Command::new(&python).arg(script()).arg("--version").output().unwrap();

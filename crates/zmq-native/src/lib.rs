@@ -25,6 +25,17 @@
 //! # Ok::<(), zmq::Error>(())
 //! ```
 //!
+//! Generic code names what it needs: [`CanSend`], [`CanReceive`], [`CanSplit`] or any [`Kind`].
+//! ```
+//! fn send_all<K: zmq::CanSend>(socket: &mut zmq::Socket<K>, lines: &[&str]) -> zmq::Result<()> {
+//!     lines.iter().try_for_each(|line| Ok(socket.send(*line)?))
+//! }
+//! # let mut pull = zmq::Pull::bind("inproc://lines")?;
+//! # send_all(&mut zmq::Push::connect("inproc://lines")?, &["a line"])?;
+//! # assert_eq!(pull.recv()?.as_str(), Ok("a line"));
+//! # Ok::<(), zmq::Error>(())
+//! ```
+//!
 //! # Waiting
 //! `send` and `recv` wait, for as long as [`Options::send_timeout`] and [`Options::recv_timeout`] say; `send_timeout` and
 //! `recv_timeout` wait for a time; `try_send` and `try_recv` never wait. A message that was not sent is in the
@@ -47,15 +58,17 @@
 #![forbid(unsafe_code)]
 
 use std::sync::Mutex;
-use zmq_patterns::kind;
 
 pub use bytes::Bytes;
+pub use zmq_core::zmtp::ProtocolError;
 pub use zmq_core::{
-    Context, ContextBuilder, DisconnectReason, Dropped, Endpoint, Error, Event, Frame, Message, Monitor,
-    Options, Peer, Result, SendError, SocketType, Stats, Undelivered, options, transport,
+    Context, ContextBuilder, Credentials, DisconnectReason, Dropped, Endpoint, Error, Event, Frame, Message,
+    Monitor, Options, Peer, Result, SendError, SocketType, Stats, Undelivered, UnknownSocketType,
+    WeakContext, direct, options, transport,
 };
 pub use zmq_patterns::{
-    AnySocket, PollEvent, Poller, Published, Receiver, Reply, RoutingId, Sender, proxy, proxy_with_capture,
+    AnySocket, CanReceive, CanSend, CanSplit, DefaultContext, Environment, Kind, PollEvent, Pollable, Poller,
+    Published, Receiver, RoutingId, Sender, kind, proxy, proxy_with_capture,
 };
 
 /// The environment of this crate's sockets: a context with every transport whose feature is on, made when it is first
@@ -73,6 +86,12 @@ impl zmq_patterns::DefaultContext for Native {
 
 /// A socket of type `K`; see [`zmq_patterns::Socket`].
 pub type Socket<K> = zmq_patterns::Socket<K, Native>;
+
+/// Makes a socket of type `K` with options; see [`zmq_patterns::Builder`].
+pub type Builder<K> = zmq_patterns::Builder<K, Native>;
+
+/// The right to reply to one request; see [`zmq_patterns::Reply`].
+pub type Reply<'a> = zmq_patterns::Reply<'a, Native>;
 
 macro_rules! aliases {
     ($($name:ident $what:literal;)*) => {$(

@@ -428,7 +428,7 @@ fn ten_thousand_silent_connections() {
     }
     let count: usize = if descriptor_limit(12_000) >= 11_000 { 10_000 } else { 2_000 };
     if count < 10_000 {
-        println!("skipped in part: 2000 connections, for want of descriptors");
+        zmq_core::testing::skipped("in part: 2000 connections, for want of descriptors");
     }
     let mut scene = Scene::new(|options| {
         options.max_pending_handshakes = PENDING;
@@ -459,7 +459,7 @@ fn a_full_disk_for_ipc() {
     std::fs::create_dir(&place).unwrap();
     let options = Some("nr_inodes=2,size=64k");
     if let Err(errno) = mount(Some("tmpfs"), &place, Some("tmpfs"), MsFlags::empty(), options) {
-        println!("skipped: no file system can be mounted here ({errno})");
+        zmq_core::testing::skipped(&format!("no file system can be mounted here ({errno})"));
         std::fs::remove_dir(&place).unwrap();
         return;
     }

@@ -580,7 +580,7 @@ fn stream_options_arrive_at_the_transport() {
 #[test]
 fn ipv6() {
     if TcpListener::bind("[::1]:0").is_err() {
-        println!("skipped: this machine has no IPv6");
+        zmq_core::testing::skipped("this machine has no IPv6");
         return;
     }
     let context = context();

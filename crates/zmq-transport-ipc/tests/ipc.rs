@@ -258,7 +258,7 @@ fn missing_directories_are_named() {
 fn a_directory_without_permission_is_named() {
     if geteuid().is_root() {
         // /proc refuses new files to everybody; which error it gives shows in the text.
-        println!("skipped in part: root may write everywhere");
+        zmq_core::testing::skipped("in part: root may write everywhere");
         #[cfg(target_os = "linux")]
         assert!(matches!(listen_error("/proc/socket"), Error::Io { .. }));
         return;

@@ -22,7 +22,7 @@ fn ipv6() -> StreamOptions {
 fn has_ipv6() -> bool {
     let has = std::net::TcpListener::bind("[::1]:0").is_ok();
     if !has {
-        println!("skipped: this machine has no IPv6");
+        zmq_core::testing::skipped("this machine has no IPv6");
     }
     has
 }
@@ -134,7 +134,7 @@ fn an_ipv6_wildcard_serves_both_families() {
 fn link_local_addresses_go_with_their_zone() {
     let table = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
     let Some(line) = table.lines().find(|line| line.starts_with("fe80")) else {
-        println!("skipped: no interface here has a link-local address");
+        zmq_core::testing::skipped("no interface here has a link-local address");
         return;
     };
     let fields: Vec<&str> = line.split_whitespace().collect();
@@ -247,11 +247,11 @@ fn a_refused_connection_fails_its_attempt() {
 #[test]
 fn names_with_only_ipv6_addresses_ask_for_the_option() {
     let Ok(mut found) = std::net::ToSocketAddrs::to_socket_addrs("ip6-localhost:1") else {
-        println!("skipped: no name here has only an IPv6 address");
+        zmq_core::testing::skipped("no name here has only an IPv6 address");
         return;
     };
     if found.any(|address| address.is_ipv4()) {
-        println!("skipped: no name here has only an IPv6 address");
+        zmq_core::testing::skipped("no name here has only an IPv6 address");
         return;
     }
     let error = Tcp.resolve("ip6-localhost:1", &defaults()).expect_err("IPv6 only").to_string();

@@ -17,3 +17,11 @@ mod rig;
 
 pub use conformance::conformance;
 pub use faulty::{Faults, Faulty};
+
+/// Says that a test does not do all of its work here, and why. Written to the standard error itself: what a passing
+/// test prints with `println!` is hidden by its harness.
+pub fn skipped(why: &str) {
+    use std::io::Write as _;
+    let thread = std::thread::current();
+    let _ = writeln!(std::io::stderr(), "skipped: {}: {why}", thread.name().unwrap_or("a test"));
+}
