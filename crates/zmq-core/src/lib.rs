@@ -44,6 +44,7 @@ pub mod pipe;
 mod posted;
 pub mod prefix_tree;
 mod reactor;
+pub mod security;
 mod shared;
 mod socket;
 mod socket_type;
@@ -54,6 +55,7 @@ mod sync;
 pub mod testing;
 pub mod transport;
 mod waiter;
+pub mod z85;
 pub mod zmtp;
 
 pub use context::{Context, ContextBuilder, Undelivered, WeakContext};

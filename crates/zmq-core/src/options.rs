@@ -1,6 +1,8 @@
 //! Socket options: a plain structure, fixed before the first bind or connect.
 
 use crate::error::{Error, Result};
+use crate::security::{Authenticator, Security};
+use crate::zmtp::mechanism::Role;
 use bytes::Bytes;
 use std::fmt;
 use std::time::Duration;
@@ -18,6 +20,11 @@ pub struct Options {
     pub recv_hwm: usize,
     /// Keep only the last message of each pipe; the high-water marks are ignored. Default off (`ZMQ_CONFLATE`).
     pub conflate: bool,
+    /// The security mechanism: NULL, [`Plain`](crate::security::Plain), or CURVE. Default NULL.
+    pub security: Security,
+    /// Who judges the peers that come over a wire. A server of PLAIN or CURVE needs one. Sockets of the same process
+    /// (`inproc://`) are not judged. Default none.
+    pub authenticator: Option<Authenticator>,
     /// Largest message accepted from a peer, all frames together, in bytes; the connection that exceeds it is
     /// closed. Default none (`ZMQ_MAXMSGSIZE`).
     pub max_message_size: Option<u64>,
@@ -162,6 +169,8 @@ impl Default for Options {
             send_hwm: 1000,
             recv_hwm: 1000,
             conflate: false,
+            security: Security::default(),
+            authenticator: None,
             max_message_size: None,
             max_frames: 8192,
             send_timeout: None,
@@ -249,6 +258,20 @@ impl Options {
             if time.is_some_and(|time| time.is_zero()) {
                 return refuse(option, "zero is not a time to wait; use None to switch it off");
             }
+        }
+        let mechanism = self.security.mechanism();
+        if mechanism.needs_authenticator() && self.authenticator.is_none() {
+            return refuse(
+                "authenticator",
+                "a server must say who may come in: Authenticator::passwords or keys, new with a function of your \
+                 own, or anyone",
+            );
+        }
+        if mechanism.role() == Role::Client && self.authenticator.is_some() {
+            return refuse("authenticator", "a client has nobody to judge; set it on the server");
+        }
+        if !(1..=20).contains(&mechanism.name().len()) {
+            return refuse("security", "the name of a mechanism has 1 to 20 bytes (RFC 37)");
         }
         if self.max_frames == 0 {
             return refuse("max_frames", "a message has at least one frame");

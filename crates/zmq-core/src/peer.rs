@@ -20,7 +20,9 @@ pub struct Peer {
     pub credentials: Option<Credentials>,
     /// In which version of ZMTP it is spoken to; `None` in-process, where there is no wire.
     pub zmtp: Option<ZmtpVersion>,
-    /// The properties of its READY command, in order.
+    /// Who the [authenticator](crate::security::Authenticator) says it is; empty if that did not say.
+    pub user_id: String,
+    /// The properties of its READY command, in order, and those that the authenticator added.
     pub properties: Arc<[(String, Bytes)]>,
 }
 
@@ -48,6 +50,7 @@ impl fmt::Debug for Peer {
             .field("socket_type", &self.socket_type)
             .field("routing_id", &format_args!("b\"{}\"", self.routing_id.escape_ascii()))
             .field("address", &self.address)
+            .field("user_id", &self.user_id)
             .field("credentials", &self.credentials)
             .field("zmtp", &self.zmtp)
             .finish_non_exhaustive()

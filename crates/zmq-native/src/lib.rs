@@ -14,6 +14,7 @@
 //!   [`AnySocket`] for a type chosen at run time. What they can do is documented at [`zmq_patterns::Socket`].
 //! * Endpoints: `tcp://host:port`, `ipc://path`, `inproc://name`; each transport is a feature, all on by default.
 //! * [`Options`], set on a builder before the first endpoint; [`Stats`] and [`Monitor`] to see what happens.
+//! * [`security`]: who may come in, by password, address or a function of your own; [`z85`] writes keys as text.
 //! * [`Poller`] and [`proxy`](fn@proxy) for many sockets.
 //! * [`context`] is the default context; [`context_builder`] makes explicit ones.
 //! * [`transport`] is what to implement for a scheme of your own; [`ContextBuilder::transport`] registers it.
@@ -64,7 +65,7 @@ pub use zmq_core::zmtp::ProtocolError;
 pub use zmq_core::{
     Context, ContextBuilder, Credentials, DisconnectReason, Dropped, Endpoint, Error, Event, Frame, Message,
     Monitor, Options, Peer, Result, SendError, SocketType, Stats, Undelivered, UnknownSocketType,
-    WeakContext, direct, options, transport,
+    WeakContext, direct, options, security, transport, z85,
 };
 pub use zmq_patterns::{
     AnySocket, CanReceive, CanSend, CanSplit, DefaultContext, Environment, Kind, PollEvent, Pollable, Poller,

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use std::marker::PhantomData;
 use std::time::Duration;
 use zmq_core::options::{XPubVerbosity, ZmtpVersion};
+use zmq_core::security::{Authenticator, Security};
 use zmq_core::{Context, Options, Result};
 
 /// Makes a [`Socket`] with options. Each method sets the option of the same name; see [`Options`].
@@ -100,6 +101,8 @@ setters! {
     send_hwm: usize;
     recv_hwm: usize;
     conflate: bool;
+    security: Security;
+    authenticator: Option<Authenticator>;
     max_message_size: Option<u64>;
     max_frames: usize;
     send_timeout: Option<Duration>;

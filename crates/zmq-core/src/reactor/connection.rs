@@ -5,6 +5,7 @@ use crate::buffers::{self, WRITE_SIZE};
 use crate::link::{Inlet, Outlet};
 use crate::monitor::DisconnectReason;
 use crate::peer::Peer;
+use crate::security::{Claim, Verdict};
 use crate::transport::Stream;
 use crate::zmtp::{Engine, Event, ProtocolError};
 use mio::Interest;
@@ -42,8 +43,21 @@ pub(super) enum Input {
     More,
     /// The pipe is full; its reader says when there is room.
     Stalled,
+    /// The authenticator is to judge the peer.
+    Judge(Box<Claim>),
     /// The handshake is complete.
     Ready(Box<Peer>),
+}
+
+impl Input {
+    /// The engine lets no message through before the handshake is complete.
+    fn of(event: Event) -> Option<Input> {
+        match event {
+            Event::Judge(claim) => Some(Input::Judge(claim)),
+            Event::Ready(peer) => Some(Input::Ready(peer)),
+            Event::Message(_) => None,
+        }
+    }
 }
 
 /// What pumping out has come to.
@@ -126,6 +140,14 @@ impl Connection {
                 0 => return Ok(Input::Drained),
                 count => budget = budget.saturating_sub(count),
             }
+        }
+    }
+
+    /// Takes the authenticator's verdict; returns the peer if that completes the handshake.
+    pub(super) fn decide(&mut self, verdict: Verdict, env: &Env) -> Result<Option<Box<Peer>>, Fault> {
+        match self.engine.decide(verdict, env.now).map_err(Fault::Protocol)? {
+            Some(Event::Ready(peer)) => Ok(Some(peer)),
+            _ => Ok(None),
         }
     }
 
@@ -336,11 +358,10 @@ fn decode_into(
     env: &Env,
 ) -> Result<Option<Input>, Fault> {
     let Some(outlet) = outlet else {
-        return match engine.next_event(input, env.now).map_err(Fault::Protocol)? {
-            Some(Event::Ready(peer)) => Ok(Some(Input::Ready(peer))),
-            // The engine lets no message through before the handshake is complete.
-            Some(_) | None => Ok(None),
-        };
+        return engine
+            .next_event(input, env.now)
+            .map(|event| event.and_then(Input::of))
+            .map_err(Fault::Protocol);
     };
     let result = loop {
         if !outlet.can_send() && !outlet.is_closed() {
@@ -356,7 +377,7 @@ fn decode_into(
                     env.shared.counters.io.unread.add_shared(1);
                 }
             }
-            Ok(Some(Event::Ready(peer))) => break Ok(Some(Input::Ready(peer))),
+            Ok(Some(event)) => break Ok(Input::of(event)),
             Ok(None) => break Ok(None),
             Err(error) => break Err(Fault::Protocol(error)),
         }

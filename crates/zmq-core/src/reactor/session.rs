@@ -16,6 +16,7 @@ use crate::mailbox::PipeEvent;
 use crate::message::Message;
 use crate::monitor::{DisconnectReason, Event};
 use crate::peer::Peer;
+use crate::security::{Claim, Verdict};
 use crate::subscriptions::{as_subscription, subscription};
 use crate::sync::lock;
 use crate::transport::{PolledTransport, Stream, Transport, TransportKind};
@@ -410,18 +411,20 @@ impl Session {
         let mut more = false;
         while let Stage::Open(connection) = &mut self.stage {
             let outlet = self.pipe.as_mut().filter(|_| self.peer.is_some()).map(|pipe| &mut pipe.outlet);
-            match connection.pump_in(outlet, env)? {
-                Input::Ready(peer) => {
-                    if !self.admit(*peer, env) {
-                        self.report_end(DisconnectReason::Refused, env);
-                        return Ok(self.give_up_on_peer(env));
-                    }
-                }
+            let ready = match connection.pump_in(outlet, env)? {
+                Input::Judge(claim) => self.judge(*claim, env)?,
+                Input::Ready(peer) => Some(peer),
                 Input::More => {
                     more = true;
                     break;
                 }
                 Input::Drained | Input::Stalled => break,
+            };
+            if let Some(peer) = ready {
+                if !self.admit(*peer, env) {
+                    self.report_end(DisconnectReason::Refused, env);
+                    return Ok(self.give_up_on_peer(env));
+                }
             }
         }
         let outcome = match self.pump_out(env)? {
@@ -468,6 +471,18 @@ impl Session {
             return Some(self.say_goodbye(env));
         }
         None
+    }
+
+    /// Asks the authenticator; returns the peer if its verdict completes the handshake.
+    fn judge(&mut self, mut claim: Claim, env: &mut Env) -> Result<Option<Box<Peer>>, Fault> {
+        let Stage::Open(connection) = &mut self.stage else { return Ok(None) };
+        claim.address = connection.stream().peer_address();
+        claim.process = connection.stream().credentials();
+        let verdict = match &env.options().authenticator {
+            Some(authenticator) => authenticator.judge(&claim),
+            None => Verdict::fail(),
+        };
+        connection.decide(verdict, env)
     }
 
     /// The handshake is complete: makes the pipe, or tells the socket who is at the end of the one it has.
@@ -587,7 +602,7 @@ impl Session {
         if let (Stage::Open(connection), Fault::Protocol(_)) = (&mut self.stage, &fault) {
             connection.write_farewell(env);
         }
-        let final_fault = matches!(&fault, Fault::Protocol(error) if !error.is_timeout());
+        let final_fault = matches!(&fault, Fault::Protocol(error) if !error.is_temporary());
         let reason = DisconnectReason::from(fault);
         let error = reason.to_string();
         self.report_end(reason, env);

@@ -1,8 +1,12 @@
 //! Frames into messages: parts wait here until the last one has come.
 
+use super::command::malformed;
 use super::error::ProtocolError;
 use super::frame::{Header, MAX_LENGTH};
 use crate::message::{Frame, Message};
+
+/// The bytes of the longest PING, or PONG.
+const LONGEST_PING: u64 = 5 + 2 + 16;
 
 /// The parts of the message under way, and the limits of a message.
 pub(super) struct Assembly {
@@ -41,6 +45,16 @@ impl Assembly {
             return Err(ProtocolError::TooManyFrames { limit: self.max_frames });
         }
         Ok(())
+    }
+
+    /// As [`admit`](Assembly::admit), for a sealed frame with `overhead` bytes besides its content. What it is turns
+    /// out when it is open; between the parts of a message comes no longer command than a PING.
+    pub fn admit_sealed(&self, header: &Header, overhead: usize) -> Result<(), ProtocolError> {
+        if header.more {
+            return Err(malformed("MESSAGE", "it continues in another frame"));
+        }
+        let length = header.length.saturating_sub(overhead as u64);
+        self.admit(&Header { more: false, command: length <= LONGEST_PING, length })
     }
 
     /// Adds a part; returns the message if it is the last.

@@ -1,6 +1,7 @@
 //! What an engine is told about the socket it works for.
 
 use crate::options::{Options, ZmtpVersion};
+use crate::security::Security;
 use crate::socket_type::SocketType;
 use bytes::Bytes;
 use std::time::Duration;
@@ -14,6 +15,10 @@ pub struct Config {
     pub routing_id: Bytes,
     /// The oldest version in which a peer is spoken to.
     pub oldest_version: ZmtpVersion,
+    /// The security mechanism.
+    pub security: Security,
+    /// Whether each peer is judged by the socket's authenticator.
+    pub judged: bool,
     /// Largest message accepted, all frames together.
     pub max_message_size: Option<u64>,
     /// Most frames in one message accepted; zero counts as one.
@@ -35,6 +40,8 @@ impl Config {
             socket_type,
             routing_id: options.routing_id.clone(),
             oldest_version: options.oldest_zmtp,
+            security: options.security.clone(),
+            judged: options.authenticator.is_some(),
             max_message_size: options.max_message_size,
             max_frames: options.max_frames,
             handshake_timeout: options.handshake_timeout,
@@ -42,6 +49,12 @@ impl Config {
             heartbeat_ttl: options.heartbeat_ttl,
             heartbeat_timeout: options.heartbeat_timeout,
         }
+    }
+
+    /// Whether more than NULL without an authenticator is asked of peers: such a socket takes no part in ZMTP 1.0 and
+    /// 2.0, which have no security (RFC 37, backwards compatibility).
+    pub fn is_secured(&self) -> bool {
+        self.judged || !self.security.is_null()
     }
 }
 

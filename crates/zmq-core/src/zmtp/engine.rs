@@ -7,13 +7,16 @@ use super::decoder::{Body, Decoder};
 use super::error::ProtocolError;
 use super::frame::{self, COMMAND, Framing, Header};
 use super::greeting::{Greeted, Greeting, signature};
-use super::handshake::Handshake;
+use super::handshake::{Handshake, Step};
 use super::identity::Identity;
+use super::mechanism::{Kind, Seal};
 use super::output::Output;
+use super::sealed;
 use super::timers::Timers;
 use crate::message::{Frame, Message};
 use crate::options::ZmtpVersion;
 use crate::peer::Peer;
+use crate::security::{Claim, Verdict};
 use std::fmt;
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -22,6 +25,9 @@ use std::time::{Duration, Instant};
 /// What the peer's bytes amount to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// The peer says who it is; the socket's authenticator is to judge it, now or later, and
+    /// [`Engine::decide`] takes the verdict. Comes at most once.
+    Judge(Box<Claim>),
     /// The handshake is complete; comes once, before any message. The transport's part of the peer is empty.
     Ready(Box<Peer>),
     /// A whole message. A subscription is a message too: `01` and the topic, or `00` and the topic to cancel.
@@ -39,6 +45,7 @@ const _: () = assert!(size_of::<Event>() <= 80 && size_of::<Result<Option<Event>
 ///   [`body_filled`](Engine::body_filled) and `next_event`.
 /// * Output: after any call, while [`output_len`](Engine::output_len) is not zero, write what
 ///   [`output`](Engine::output) shows and tell how much went by [`advance_output`](Engine::advance_output).
+/// * Admission: after the event `Judge`, [`decide`](Engine::decide), at any later time.
 /// * Messages: [`push`](Engine::push), once the event `Ready` came.
 /// * Time: after any call the time at which [`handle_timeout`](Engine::handle_timeout) is due is
 ///   [`poll_timeout`](Engine::poll_timeout). It often moves to later; calling too early is harmless. What has arrived
@@ -68,7 +75,10 @@ enum Phase {
     Identity(Identity),
     /// Ready, with a subscriber that does not say so: it gets everything, as if it had asked for it.
     Unasked,
+    /// Ready; frames go as they are.
     Ready,
+    /// Ready too; frames pass through the seal.
+    Sealed(Box<dyn Seal>),
     Closed,
 }
 
@@ -149,7 +159,9 @@ impl Engine {
 
     fn dispatch(&mut self, input: &mut &[u8], now: Instant) -> Result<Option<Event>, ProtocolError> {
         if let Phase::Greeting(_) = self.phase {
-            self.read_greeting(input)?;
+            if let Some(event) = self.read_greeting(input, now)? {
+                return Ok(Some(event));
+            }
         }
         match self.phase {
             Phase::Greeting(_) => Ok(None),
@@ -160,28 +172,35 @@ impl Engine {
                 Ok(Some(Event::Message(subscription(1, b""))))
             }
             Phase::Ready => self.read_traffic(input),
+            Phase::Sealed(_) => self.read_sealed_traffic(input),
             Phase::Closed => Err(ProtocolError::Closed),
         }
     }
 
-    fn read_greeting(&mut self, input: &mut &[u8]) -> Result<(), ProtocolError> {
-        let Phase::Greeting(greeting) = &mut self.phase else { return Ok(()) };
+    fn read_greeting(&mut self, input: &mut &[u8], now: Instant) -> Result<Option<Event>, ProtocolError> {
+        let Phase::Greeting(greeting) = &mut self.phase else { return Ok(None) };
         match greeting.receive(input, &self.config, &mut self.output)? {
-            Some(Greeted::Current(version)) => self.begin_handshake(version),
+            Some(Greeted::Current(version)) => return self.begin_handshake(version, now),
             Some(Greeted::Old { version, socket_type }) => self.begin_old_handshake(version, socket_type)?,
             Some(Greeted::Headless { header }) => self.begin_without_greeting(&header),
             None => {}
         }
-        Ok(())
+        Ok(None)
     }
 
-    fn begin_handshake(&mut self, version: ZmtpVersion) {
+    fn begin_handshake(
+        &mut self,
+        version: ZmtpVersion,
+        now: Instant,
+    ) -> Result<Option<Event>, ProtocolError> {
         self.version = version;
         // RFC 37, pub-sub: commands since 3.1.
         if self.config.socket_type.subscribes() && version >= ZmtpVersion::V3_1 {
             self.subscriptions = Subscriptions::Commands;
         }
-        self.phase = Phase::Handshake(Handshake::start_null(&self.config, &mut self.output));
+        let (handshake, step) = Handshake::start(&self.config, &mut self.output)?;
+        self.phase = Phase::Handshake(handshake);
+        Ok(self.settle(step, now))
     }
 
     /// ZMTP 2.0 (RFC 15): identities, then messages, some of which are subscriptions.
@@ -214,11 +233,9 @@ impl Engine {
     fn read_handshake(&mut self, input: &mut &[u8], now: Instant) -> Result<Option<Event>, ProtocolError> {
         while let Some((_, body)) = self.next_frame(input)? {
             let Phase::Handshake(handshake) = &mut self.phase else { break };
-            if let Some(peer) = handshake.receive(&body, &self.config)? {
-                let peer = Peer { zmtp: Some(self.version), ..peer };
-                self.phase = Phase::Ready;
-                self.timers.ready(&self.config, now);
-                return Ok(Some(Event::Ready(Box::new(peer))));
+            let step = handshake.receive(&body, &self.config, &mut self.output)?;
+            if let Some(event) = self.settle(step, now) {
+                return Ok(Some(event));
             }
         }
         Ok(None)
@@ -235,12 +252,58 @@ impl Engine {
         Ok(Some(Event::Ready(Box::new(peer))))
     }
 
+    /// The authenticator's verdict on the claim of the event `Judge`; otherwise it does nothing.
+    ///
+    /// # Errors
+    /// [`Denied`](ProtocolError::Denied), if the verdict is that; as for [`next_event`](Engine::next_event).
+    pub fn decide(&mut self, verdict: Verdict, now: Instant) -> Result<Option<Event>, ProtocolError> {
+        let Phase::Handshake(handshake) = &mut self.phase else { return Ok(None) };
+        match handshake.decide(verdict, &self.config, &mut self.output) {
+            Ok(step) => Ok(self.settle(step, now)),
+            Err(fault) => {
+                self.close(&fault);
+                Err(fault)
+            }
+        }
+    }
+
+    fn settle(&mut self, step: Step, now: Instant) -> Option<Event> {
+        match step {
+            Step::Pending => None,
+            Step::Judge(claim) => Some(Event::Judge(claim)),
+            Step::Complete(mut peer, seal) => {
+                peer.zmtp = Some(self.version);
+                self.phase = seal.map_or(Phase::Ready, Phase::Sealed);
+                self.timers.ready(&self.config, now);
+                Some(Event::Ready(peer))
+            }
+        }
+    }
+
     fn read_traffic(&mut self, input: &mut &[u8]) -> Result<Option<Event>, ProtocolError> {
         while let Some((header, body)) = self.next_frame(input)? {
             let message = if header.command {
                 self.take_command(&body)?
             } else {
                 self.assembly.add(into_frame(body), header.more)
+            };
+            if let Some(message) = message {
+                return Ok(Some(Event::Message(message)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn read_sealed_traffic(&mut self, input: &mut &[u8]) -> Result<Option<Event>, ProtocolError> {
+        while let Some((_, body)) = self.next_frame(input)? {
+            let Phase::Sealed(seal) = &mut self.phase else { break };
+            let (kind, content) = sealed::open(&mut **seal, body)?;
+            let (more, command) = (kind == Kind::Part, kind == Kind::Command);
+            self.assembly.admit(&Header { more, command, length: content.len() as u64 })?;
+            let message = if command {
+                self.take_command(content.as_bytes())?
+            } else {
+                self.assembly.add(content, more)
             };
             if let Some(message) = message {
                 return Ok(Some(Event::Message(message)));
@@ -260,10 +323,11 @@ impl Engine {
     }
 
     fn admit(&self, header: &Header) -> Result<usize, ProtocolError> {
-        match self.phase {
+        match &self.phase {
             Phase::Greeting(_) | Phase::Handshake(_) => Handshake::admit(header)?,
             Phase::Identity(_) => Identity::admit(header)?,
             Phase::Unasked | Phase::Ready | Phase::Closed => self.assembly.admit(header)?,
+            Phase::Sealed(seal) => self.assembly.admit_sealed(header, seal.overhead())?,
         }
         let size = header.length;
         usize::try_from(size).map_err(|_| ProtocolError::MessageTooLarge { size, limit: usize::MAX as u64 })
@@ -294,7 +358,7 @@ impl Engine {
             return;
         }
         if let Some(context) = self.heartbeats.next_pong.take() {
-            self.output.put_frame(COMMAND, &command::pong(&context));
+            self.put_command(&command::pong(&context), &[]);
             self.heartbeats.pong_end = self.output.end();
         }
     }
@@ -302,7 +366,7 @@ impl Engine {
     /// Appends a PING, unless one is in the output already.
     fn put_ping(&mut self) {
         if self.output.position() >= self.heartbeats.ping_end {
-            self.output.put_frame(COMMAND, &command::ping(self.config.heartbeat_ttl));
+            self.put_command(&command::ping(self.config.heartbeat_ttl), &[]);
             self.heartbeats.ping_end = self.output.end();
         }
     }
@@ -330,24 +394,55 @@ impl Engine {
     /// knows, and not at all if it knows none.
     #[inline]
     pub fn push(&mut self, message: &Message) {
-        if !self.is_ready() {
-            return;
-        }
-        if self.subscriptions == Subscriptions::Messages {
-            self.output.put_message(message);
-        } else {
-            self.push_as_subscriber(message);
+        match &self.phase {
+            Phase::Ready | Phase::Unasked if self.subscriptions == Subscriptions::Messages => {
+                self.output.put_message(message);
+            }
+            _ if !self.is_ready() => {}
+            _ => self.push_in_full(message),
         }
     }
 
-    fn push_as_subscriber(&mut self, message: &Message) {
-        let (topic, name) = match (message.frames(), message.body().first()) {
-            ([topic], Some(1)) => (topic, command::SUBSCRIBE),
-            ([topic], Some(0)) => (topic, command::CANCEL),
-            _ => return self.output.put_message(message),
-        };
-        if self.subscriptions == Subscriptions::Commands {
-            self.output.put_large_part(COMMAND, name, topic, 1);
+    #[inline(never)]
+    fn push_in_full(&mut self, message: &Message) {
+        if self.subscriptions != Subscriptions::Messages {
+            let (name, topic) = match (message.frames(), message.body().split_first()) {
+                ([_], Some((1, topic))) => (command::SUBSCRIBE, topic),
+                ([_], Some((0, topic))) => (command::CANCEL, topic),
+                _ => return self.put_message(message),
+            };
+            if self.subscriptions == Subscriptions::Commands {
+                self.put_command(name, topic);
+            }
+            return;
+        }
+        self.put_message(message);
+    }
+
+    fn put_message(&mut self, message: &Message) {
+        match &mut self.phase {
+            Phase::Sealed(seal) => {
+                let sealed = self.output.put_sealed_message(&mut **seal, message);
+                self.close_unless(sealed);
+            }
+            _ => self.output.put_message(message),
+        }
+    }
+
+    /// Appends a command with a body of two pieces.
+    fn put_command(&mut self, name: &[u8], data: &[u8]) {
+        match &mut self.phase {
+            Phase::Sealed(seal) => {
+                let sealed = self.output.put_sealed(&mut **seal, Kind::Command, name, data);
+                self.close_unless(sealed);
+            }
+            _ => self.output.put_pieces(COMMAND, name, data),
+        }
+    }
+
+    fn close_unless(&mut self, sealed: Result<(), ProtocolError>) {
+        if let Err(fault) = sealed {
+            self.close(&fault);
         }
     }
 
@@ -384,7 +479,7 @@ impl Engine {
     /// Whether the handshake is complete and messages may be pushed.
     #[inline]
     pub fn is_ready(&self) -> bool {
-        matches!(self.phase, Phase::Ready | Phase::Unasked)
+        matches!(self.phase, Phase::Ready | Phase::Unasked | Phase::Sealed(_))
     }
 
     /// When [`handle_timeout`](Engine::handle_timeout) is due, as things stand.
@@ -428,7 +523,7 @@ impl fmt::Debug for Engine {
         let phase = match self.phase {
             Phase::Greeting(_) => "greeting",
             Phase::Handshake(_) | Phase::Identity(_) => "handshake",
-            Phase::Unasked | Phase::Ready => "ready",
+            Phase::Unasked | Phase::Ready | Phase::Sealed(_) => "ready",
             Phase::Closed => "closed",
         };
         f.debug_struct("Engine")

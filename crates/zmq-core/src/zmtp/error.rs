@@ -85,6 +85,29 @@ pub enum ProtocolError {
         /// The peer's reason.
         reason: Box<str>,
     },
+    /// Both sides play the server of the mechanism, or both its client.
+    RoleMismatch,
+    /// The authenticator does not let the peer in.
+    Denied {
+        /// The status code of RFC 27: 300 not now, 400 no, 500 the authenticator failed.
+        status: u16,
+    },
+    /// A command or message is not what a holder of the right keys would have sent: it was sealed with other keys, or
+    /// altered on the way.
+    NotAuthentic {
+        /// The name of the command.
+        command: &'static str,
+    },
+    /// A command or message was seen before, or came out of order: somebody repeats what was said.
+    Replayed {
+        /// The name of the command.
+        command: &'static str,
+    },
+    /// Our side cannot go on with this connection.
+    Exhausted {
+        /// What there is no more of.
+        what: &'static str,
+    },
     /// A message is larger than we accept.
     MessageTooLarge {
         /// Its size as far as the peer announced it, in bytes.
@@ -117,7 +140,7 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
-    /// Whether the peer was silent rather than wrong: trying again may succeed.
+    /// Whether the peer was silent rather than wrong.
     pub fn is_timeout(&self) -> bool {
         matches!(
             self,
@@ -125,6 +148,11 @@ impl ProtocolError {
                 | ProtocolError::HeartbeatTimeout { .. }
                 | ProtocolError::TimeToLiveExpired { .. }
         )
+    }
+
+    /// Whether trying again may succeed: the peer was silent rather than wrong, or may come in later.
+    pub fn is_temporary(&self) -> bool {
+        self.is_timeout() || matches!(self, ProtocolError::Denied { status: 300 })
     }
 
     /// The reason in the ERROR command that the peer gets, or `None` if it gets none. It is sent only while the
@@ -143,6 +171,11 @@ impl ProtocolError {
             ProtocolError::IncompatibleSocketType { .. } => Some("Incompatible socket type"),
             ProtocolError::UnknownSocketType { .. } => Some("Unknown socket type"),
             ProtocolError::HandshakeTimeout { .. } => Some("Handshake timed out"),
+            ProtocolError::RoleMismatch => Some("Both sides have the same role"),
+            // RFC 27: 300 is said by closing.
+            ProtocolError::Denied { status: 400 } => Some("400"),
+            ProtocolError::Denied { status: 500 } => Some("500"),
+            ProtocolError::Denied { .. } => None,
             ProtocolError::NotZmtp { .. }
             | ProtocolError::UnsupportedVersion { .. }
             // Old peers know no ERROR.
@@ -150,6 +183,10 @@ impl ProtocolError {
             | ProtocolError::MalformedIdentity { .. }
             | ProtocolError::MechanismMismatch { .. }
             | ProtocolError::RefusedByPeer { .. }
+            // RFC 26: the connection of an impostor is closed without a word.
+            | ProtocolError::NotAuthentic { .. }
+            | ProtocolError::Replayed { .. }
+            | ProtocolError::Exhausted { .. }
             | ProtocolError::MessageTooLarge { .. }
             | ProtocolError::TooManyFrames { .. }
             | ProtocolError::HeartbeatTimeout { .. }
@@ -206,6 +243,26 @@ impl fmt::Display for ProtocolError {
             ProtocolError::RefusedByPeer { reason } => {
                 write!(f, "the peer refused the connection: \"{reason}\"")
             }
+            ProtocolError::RoleMismatch => f.write_str(
+                "both sides play the same role of the mechanism; one must be its client and the other its server",
+            ),
+            ProtocolError::Denied { status: 300 } => {
+                f.write_str("the authenticator does not let the peer in now (status 300)")
+            }
+            ProtocolError::Denied { status: 500 } => {
+                f.write_str("the authenticator could not judge the peer, which is kept out (status 500)")
+            }
+            ProtocolError::Denied { status } => {
+                write!(f, "the authenticator does not let the peer in (status {status})")
+            }
+            ProtocolError::NotAuthentic { command } => write!(
+                f,
+                "the peer's {command} was sealed with other keys or altered on the way; compare the keys of both sides"
+            ),
+            ProtocolError::Replayed { command } => {
+                write!(f, "the peer's {command} was seen before or came out of order")
+            }
+            ProtocolError::Exhausted { what } => write!(f, "this side has no more {what}"),
             ProtocolError::MessageTooLarge { size, limit } => {
                 write!(f, "the peer sent a message of {size} bytes or more; this socket accepts {limit}")
             }

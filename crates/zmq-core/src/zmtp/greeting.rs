@@ -5,11 +5,9 @@
 
 use super::config::Config;
 use super::error::{ProtocolError, printable};
+use super::mechanism::{Mechanism, Role};
 use super::output::Output;
 use crate::options::ZmtpVersion;
-
-/// The mechanism field of NULL.
-const NULL: &[u8; 20] = b"NULL\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
 const FIRST_BYTES: usize = 2;
 const SIGNATURE: usize = 10;
@@ -85,13 +83,13 @@ impl Greeting {
                     check_accepted(self.version(), config)?;
                     output.put(&[config.socket_type.number()]);
                 }
-                VERSION => output.put(&rest_of_greeting()),
+                VERSION => output.put(&rest_of_greeting(&**config.security.mechanism())),
                 OLD_GREETING => {
                     let [.., socket_type] = self.first::<OLD_GREETING>();
                     return Ok(Some(Greeted::Old { version: self.version(), socket_type }));
                 }
                 _ => {
-                    self.check_mechanism()?;
+                    self.check_mechanism(&**config.security.mechanism())?;
                     check_accepted(self.version(), config)?;
                     return Ok(Some(Greeted::Current(self.version())));
                 }
@@ -149,13 +147,19 @@ impl Greeting {
     }
 
     /// RFC 37, security mechanism: both must use the same, to the last byte of padding.
-    fn check_mechanism(&self) -> Result<(), ProtocolError> {
+    fn check_mechanism(&self, ours: &dyn Mechanism) -> Result<(), ProtocolError> {
         let theirs = self.bytes.get(12..32).unwrap_or_default();
-        if theirs == NULL {
-            return Ok(());
+        if theirs != name_field(ours) {
+            let name = theirs.iter().rposition(|byte| *byte != 0).and_then(|last| theirs.get(..=last));
+            let theirs = printable(name.unwrap_or_default());
+            return Err(ProtocolError::MechanismMismatch { ours: ours.name(), theirs });
         }
-        let name = theirs.iter().rposition(|byte| *byte != 0).and_then(|last| theirs.get(..=last));
-        Err(ProtocolError::MechanismMismatch { ours: "NULL", theirs: printable(name.unwrap_or_default()) })
+        // A client leaves the byte zero; libzmq always does.
+        let [.., as_server] = *self.bytes.first_chunk::<33>().unwrap_or(&[0; 33]);
+        if as_server == 1 && ours.role() == Role::Server {
+            return Err(ProtocolError::RoleMismatch);
+        }
+        Ok(())
     }
 
     /// Whether the peer's version, which has arrived, is older than 3.0.
@@ -181,27 +185,40 @@ impl Greeting {
 }
 
 fn check_accepted(version: ZmtpVersion, config: &Config) -> Result<(), ProtocolError> {
-    let oldest = config.oldest_version;
+    // RFC 37, backwards compatibility: where security is asked for, versions that have none are refused.
+    let oldest =
+        config.oldest_version.max(if config.is_secured() { ZmtpVersion::V3_0 } else { ZmtpVersion::V1_0 });
     if version < oldest {
         return Err(ProtocolError::UnsupportedVersion { version, oldest });
     }
     Ok(())
 }
 
-/// What follows the major version: minor version, mechanism, as-server (zero for NULL) and filler.
-fn rest_of_greeting() -> [u8; GREETING - VERSION] {
+/// What follows the major version: minor version, mechanism, as-server and filler.
+fn rest_of_greeting(mechanism: &dyn Mechanism) -> [u8; GREETING - VERSION] {
     let mut rest = [0; GREETING - VERSION];
-    let source = [1].iter().chain(NULL);
+    let as_server = u8::from(mechanism.role() == Role::Server);
+    let source = [1].into_iter().chain(name_field(mechanism)).chain([as_server]);
     for (place, byte) in rest.iter_mut().zip(source) {
-        *place = *byte;
+        *place = byte;
     }
     rest
+}
+
+/// The name of the mechanism, filled up with zeros.
+fn name_field(mechanism: &dyn Mechanism) -> [u8; 20] {
+    let mut field = [0; 20];
+    for (place, byte) in field.iter_mut().zip(mechanism.name().bytes()) {
+        *place = byte;
+    }
+    field
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::options::Options;
+    use crate::security::Plain;
     use crate::socket_type::SocketType;
 
     fn greeting(major: u8, minor: u8, mechanism: &[u8]) -> Vec<u8> {
@@ -349,5 +366,41 @@ mod tests {
         let mut bytes = greeting(3, 1, b"NULL");
         bytes[32..].fill(1);
         assert_eq!(verdict(&bytes), Ok(Some(Greeted::Current(ZmtpVersion::V3_1))));
+    }
+
+    #[test]
+    fn two_servers_have_nothing_to_say_to_each_other() {
+        let client = || Plain::client("user", "password").expect("short");
+        let receive = |as_server, plain: Plain| {
+            let mut bytes = greeting(3, 1, b"PLAIN");
+            bytes[32] = as_server;
+            let config = Config { security: plain.into(), ..config(ZmtpVersion::V1_0) };
+            Greeting::new().receive(&mut &bytes[..], &config, &mut Output::default())
+        };
+        let greeted = Ok(Some(Greeted::Current(ZmtpVersion::V3_1)));
+        assert_eq!(receive(1, Plain::server()), Err(ProtocolError::RoleMismatch));
+        assert_eq!(receive(0, Plain::server()), greeted);
+        assert_eq!(receive(1, client()), greeted);
+        // libzmq does not say that it is the server.
+        assert_eq!(receive(0, client()), greeted);
+        assert_eq!(rest_of_greeting(&Plain::server())[..22], *b"\x01PLAIN\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01");
+        assert_eq!(rest_of_greeting(&client())[21], 0);
+    }
+
+    #[test]
+    fn versions_without_security_are_refused_where_it_is_asked_for() {
+        let null = config(ZmtpVersion::V1_0);
+        let judged = Config { judged: true, ..null.clone() };
+        let plain = Config { security: Plain::server().into(), ..null.clone() };
+        for (version, bytes) in [
+            (ZmtpVersion::V1_0, vec![1, 0]),
+            (ZmtpVersion::V1_0, vec![0xFF, 0, 0, 0, 0, 0, 0, 1, 0, 0]),
+            (ZmtpVersion::V2_0, [&signature(0)[..], &[1, 5]].concat()),
+        ] {
+            let receive = |config| Greeting::new().receive(&mut &bytes[..], config, &mut Output::default());
+            assert!(matches!(receive(&null), Ok(Some(_))));
+            let refused = Err(ProtocolError::UnsupportedVersion { version, oldest: ZmtpVersion::V3_0 });
+            assert_eq!((receive(&judged), receive(&plain)), (refused.clone(), refused));
+        }
     }
 }

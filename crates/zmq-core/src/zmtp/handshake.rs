@@ -1,14 +1,16 @@
 //! The handshake: what is exchanged between the greeting and the first message.
 //!
-//! One variant per mechanism. NULL (RFC 37) is one READY each way, both at once as libzmq does it. PLAIN and CURVE,
-//! and the exchange of identities in ZMTP 2.0, are further variants; what they share is the metadata.
+//! What is said depends on the mechanism ([`Exchange`]); what is the same for all is here: the metadata, the verdict
+//! of the authenticator, and the bounds.
 
-use super::command::{self, Command, malformed};
+use super::command::{self, malformed};
 use super::config::Config;
 use super::error::{ProtocolError, printable};
-use super::frame::{COMMAND, Header};
+use super::frame::Header;
+use super::mechanism::{Commands, Exchange, Progress, Seal, Terms};
 use super::output::Output;
 use crate::peer::Peer;
+use crate::security::{Admission, Claim, Verdict};
 use crate::socket_type::SocketType;
 use bytes::Bytes;
 
@@ -16,22 +18,40 @@ use bytes::Bytes;
 const MAX_METADATA: usize = 8 * 1024;
 /// Most properties.
 const MAX_PROPERTIES: usize = 64;
-/// The longest command of a handshake: the metadata and its name.
-const MAX_COMMAND: u64 = MAX_METADATA as u64 + 6;
+/// The longest command of a handshake: the metadata, and what a mechanism says besides.
+const MAX_COMMAND: u64 = MAX_METADATA as u64 + 512;
 /// Only the authentication and the transport may say these of a peer, never the peer itself.
-const VOUCHED_FOR_BY_US: [&str; 2] = ["User-Id", "Peer-Address"];
+const VOUCHED_FOR_BY_US: [&str; 2] = [USER_ID, "Peer-Address"];
+const USER_ID: &str = "User-Id";
 
 /// A handshake under way.
-pub(super) enum Handshake {
-    /// Our READY is sent, the peer's is awaited.
-    Null,
+pub(super) struct Handshake {
+    exchange: Box<dyn Exchange>,
+    /// The authenticator has been asked and has not answered.
+    judging: bool,
+    /// What it says of the peer.
+    admission: Admission,
+}
+
+/// What a step of the handshake has come to.
+pub(super) enum Step {
+    /// More is to come.
+    Pending,
+    /// The authenticator is to judge this.
+    Judge(Box<Claim>),
+    /// It is complete.
+    Complete(Box<Peer>, Option<Box<dyn Seal>>),
 }
 
 impl Handshake {
-    /// Begins the handshake of the NULL mechanism.
-    pub fn start_null(config: &Config, output: &mut Output) -> Handshake {
-        output.put_frame(COMMAND, &ready(config));
-        Handshake::Null
+    /// Begins the handshake of the socket's mechanism.
+    pub fn start(config: &Config, output: &mut Output) -> Result<(Handshake, Step), ProtocolError> {
+        let terms = Terms { metadata: metadata(config), judged: config.judged };
+        let exchange = config.security.mechanism().exchange(terms);
+        let mut handshake = Handshake { exchange, judging: false, admission: Admission::default() };
+        let progress = handshake.exchange.start(&mut Commands::new(output))?;
+        let step = handshake.settle(progress, config)?;
+        Ok((handshake, step))
     }
 
     /// Whether the frame of `header` may come; asked before any of it is kept.
@@ -46,37 +66,72 @@ impl Handshake {
         Ok(())
     }
 
-    /// Takes the peer's next command; returns the peer when the handshake is complete.
-    pub fn receive(&mut self, body: &[u8], config: &Config) -> Result<Option<Peer>, ProtocolError> {
-        match self {
-            Handshake::Null => receive_null(body, config).map(Some),
+    /// Takes the peer's next command.
+    pub fn receive(
+        &mut self,
+        body: &[u8],
+        config: &Config,
+        output: &mut Output,
+    ) -> Result<Step, ProtocolError> {
+        let progress = self.exchange.receive(body, &mut Commands::new(output))?;
+        self.settle(progress, config)
+    }
+
+    /// Takes the answer of the authenticator; one that nobody asked for is ignored.
+    pub fn decide(
+        &mut self,
+        verdict: Verdict,
+        config: &Config,
+        output: &mut Output,
+    ) -> Result<Step, ProtocolError> {
+        if !std::mem::take(&mut self.judging) {
+            return Ok(Step::Pending);
         }
+        self.admission = verdict.0.map_err(|status| ProtocolError::Denied { status })?;
+        let progress = self.exchange.admitted(&mut Commands::new(output))?;
+        self.settle(progress, config)
+    }
+
+    fn settle(&mut self, progress: Progress, config: &Config) -> Result<Step, ProtocolError> {
+        Ok(match progress {
+            Progress::Pending => Step::Pending,
+            Progress::Judge(claim) => {
+                self.judging = true;
+                Step::Judge(claim)
+            }
+            Progress::Complete { metadata, seal } => {
+                let mut peer = peer(&metadata, config.socket_type)?;
+                self.describe(&mut peer);
+                Step::Complete(Box::new(peer), seal)
+            }
+        })
+    }
+
+    /// Adds what the authenticator knows of the peer to what it says of itself.
+    fn describe(&mut self, peer: &mut Peer) {
+        let Admission { user_id, metadata } = std::mem::take(&mut self.admission);
+        if user_id.is_empty() && metadata.is_empty() {
+            return;
+        }
+        let mut properties = peer.properties.to_vec();
+        properties.retain(|(name, _)| !metadata.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)));
+        properties.extend(metadata);
+        if !user_id.is_empty() {
+            properties.push((USER_ID.to_owned(), Bytes::from(user_id.clone())));
+        }
+        peer.properties = properties.into();
+        peer.user_id = user_id;
     }
 }
 
-/// RFC 37, the NULL security mechanism: READY or ERROR.
-fn receive_null(body: &[u8], config: &Config) -> Result<Peer, ProtocolError> {
-    match Command::parse(body)? {
-        Command::Ready(metadata) => peer(metadata, config.socket_type),
-        Command::Error(data) => {
-            let reason = printable(command::error_reason(data)?);
-            Err(ProtocolError::RefusedByPeer { reason })
-        }
-        _ => {
-            let name = command::split_name(body).map_or(&[][..], |(name, _)| name);
-            Err(ProtocolError::UnexpectedCommand { name: printable(name) })
-        }
-    }
-}
-
-/// The body of our READY.
-fn ready(config: &Config) -> Vec<u8> {
-    let mut body = b"\x05READY".to_vec();
-    write_property(&mut body, "Socket-Type", config.socket_type.as_str().as_bytes());
+/// Our properties.
+fn metadata(config: &Config) -> Vec<u8> {
+    let mut metadata = Vec::new();
+    write_property(&mut metadata, "Socket-Type", config.socket_type.as_str().as_bytes());
     if config.socket_type.sends_identity() {
-        write_property(&mut body, "Identity", &config.routing_id);
+        write_property(&mut metadata, "Identity", &config.routing_id);
     }
-    body
+    metadata
 }
 
 fn write_property(body: &mut Vec<u8>, name: &str, value: &[u8]) {
@@ -179,6 +234,10 @@ mod tests {
         bytes
     }
 
+    fn ready(config: &Config) -> Vec<u8> {
+        [b"\x05READY", &super::metadata(config)[..]].concat()
+    }
+
     #[test]
     fn ready_is_as_libzmq_sends_it() {
         let dealer = ready(&config(SocketType::Dealer));
@@ -194,9 +253,14 @@ mod tests {
 
     #[test]
     fn the_example_of_the_rfc_is_understood() {
+        let mut output = Output::default();
+        let config = config(SocketType::Dealer);
+        let (mut handshake, _) = Handshake::start(&config, &mut output).expect("a start");
         let body = b"\x05READY\x0BSocket-Type\0\0\0\x06ROUTER";
         assert_eq!(body.len(), 28);
-        let peer = receive_null(body, &config(SocketType::Dealer)).expect("a peer");
+        let Ok(Step::Complete(peer, None)) = handshake.receive(body, &config, &mut output) else {
+            panic!("not complete")
+        };
         assert_eq!(peer.socket_type, Some(SocketType::Router));
         assert!(peer.routing_id.is_empty());
     }
@@ -270,15 +334,39 @@ mod tests {
     }
 
     #[test]
-    fn other_commands_end_the_handshake() {
-        let receive = |body: &[u8]| receive_null(body, &config(SocketType::Push)).err();
-        assert_eq!(
-            receive(b"\x05ERROR\x0DNot allowed\r\n"),
-            Some(ProtocolError::RefusedByPeer { reason: r"Not allowed\r\n".into() })
-        );
-        assert_eq!(receive(b"\x05HELLO"), Some(ProtocolError::UnexpectedCommand { name: "HELLO".into() }));
-        assert_eq!(receive(b"\x04PING\0\0"), Some(ProtocolError::UnexpectedCommand { name: "PING".into() }));
-        assert!(matches!(receive(b"\x05ERROR"), Some(ProtocolError::MalformedCommand { .. })));
-        assert!(matches!(receive(b""), Some(ProtocolError::MalformedCommand { .. })));
+    fn what_the_authenticator_knows_counts_more() {
+        let mut config = config(SocketType::Pull);
+        config.judged = true;
+        let mut output = Output::default();
+        let Ok((mut handshake, Step::Judge(_))) = Handshake::start(&config, &mut output) else {
+            panic!("not asked")
+        };
+        let theirs = metadata(&[("Socket-Type", b"PUSH"), ("x-role", b"admin"), ("User-Id", b"root")]);
+        let received = handshake.receive(&[b"\x05READY", &theirs[..]].concat(), &config, &mut output);
+        assert!(matches!(received, Ok(Step::Pending)));
+        let verdict = Verdict::admit_as("ann").with_property("X-Role", "guest");
+        let Ok(Step::Complete(peer, None)) = handshake.decide(verdict, &config, &mut output) else {
+            panic!("not complete")
+        };
+        assert_eq!(peer.user_id, "ann");
+        assert_eq!(peer.property("User-Id"), Some(&Bytes::from_static(b"ann")));
+        assert_eq!(peer.property("X-Role"), Some(&Bytes::from_static(b"guest")));
+        assert_eq!(peer.properties.len(), 3);
+    }
+
+    #[test]
+    fn a_denial_ends_it_and_an_answer_without_question_does_nothing() {
+        let mut config = config(SocketType::Pull);
+        let mut output = Output::default();
+        let (mut handshake, _) = Handshake::start(&config, &mut output).expect("a start");
+        let unasked = handshake.decide(Verdict::deny(), &config, &mut output);
+        assert!(matches!(unasked, Ok(Step::Pending)));
+        config.judged = true;
+        for (verdict, status) in [(Verdict::try_later(), 300), (Verdict::deny(), 400), (Verdict::fail(), 500)]
+        {
+            let (mut handshake, _) = Handshake::start(&config, &mut output).expect("a start");
+            let denied = handshake.decide(verdict, &config, &mut output).err();
+            assert_eq!(denied, Some(ProtocolError::Denied { status }));
+        }
     }
 }

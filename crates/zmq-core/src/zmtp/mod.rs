@@ -14,8 +14,10 @@
 //! | --- | --- |
 //! | `engine` | the phases of a connection; it only dispatches |
 //! | `greeting` | how versions and mechanisms are told apart |
-//! | `handshake` | what is exchanged until the peer is known; one variant per mechanism |
-//! | `identity` | the same for ZMTP 1.0 and 2.0, which have no mechanisms |
+//! | `handshake` | what is exchanged until the peer is known; its metadata |
+//! | [`mechanism`] | the seam for security mechanisms; `null` and `plain` stand on it |
+//! | `sealed` | frames of a connection that a mechanism protects |
+//! | `identity` | the handshake of ZMTP 1.0 and 2.0, which have no mechanisms |
 //! | `frame` | the layout of a frame, in every version |
 //! | `decoder`, `assembly` | bytes into frames, frames into messages, within bounds |
 //! | `output` | frames into bytes, copied when small, referenced when large |
@@ -23,12 +25,13 @@
 //! | `timers` | deadlines: handshake, heartbeat, the peer's time to live |
 //!
 //! # Compatibility
-//! Speaks ZMTP 3.1 (RFC 37) and 3.0 (RFC 23) with the NULL mechanism, and, as far as `oldest_zmtp` allows, 2.0
-//! (RFC 15) and 1.0 (RFC 13), as libzmq does where libzmq and the RFCs differ: both sides send READY at once, the
-//! as-server byte is ignored, a peer may leave out its socket type, a PING is sent to 3.0 peers too, ERROR after the
-//! handshake is ignored, a 1.0 subscriber counts as subscribed to everything and a 1.0 publisher is told of no
-//! subscription. It is stricter than libzmq where no honest peer notices: reserved flag bits, commands in several
-//! frames, a handshake outside of commands, duplicate properties, the socket type of a 2.0 peer.
+//! Speaks ZMTP 3.1 (RFC 37) and 3.0 (RFC 23) with NULL, PLAIN (RFC 24) or any other [`mechanism`], and, as far as
+//! `oldest_zmtp` allows and nothing but NULL is asked for, 2.0 (RFC 15) and 1.0 (RFC 13), as libzmq does where libzmq
+//! and the RFCs differ: both sides send READY at once, a server may leave the as-server byte zero, a peer may leave out
+//! its socket type, a PING is sent to 3.0 peers too, ERROR after the handshake is ignored, a 1.0 subscriber counts as
+//! subscribed to everything and a 1.0 publisher is told of no subscription. It is stricter than libzmq where no honest
+//! peer notices: reserved flag bits, commands in several frames, a handshake outside of commands, duplicate properties,
+//! the socket type of a 2.0 peer.
 //!
 //! # Bounds
 //! Until the handshake is over an engine holds less than 16 KiB of what the peer sent. After it, what it holds is at
@@ -58,7 +61,11 @@ mod frame;
 mod greeting;
 mod handshake;
 mod identity;
+pub mod mechanism;
+pub(crate) mod null;
 mod output;
+pub(crate) mod plain;
+mod sealed;
 mod timers;
 
 pub use config::Config;

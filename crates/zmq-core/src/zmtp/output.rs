@@ -3,7 +3,9 @@
 //! Small bodies are copied into one buffer, so that many messages leave in one write. A large shared body is not
 //! copied: it waits as a reference, and the place in the buffer before which it goes.
 
+use super::error::ProtocolError;
 use super::frame::{self, Framing, MORE};
+use super::mechanism::{Kind, Seal};
 use crate::message::{Frame, Message};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -11,6 +13,8 @@ use std::io::IoSlice;
 
 /// The largest shared body that is copied.
 const COPIED_UP_TO: usize = 8 * 1024;
+/// The largest body that is sealed in the buffer: one write's worth, and a little.
+const SEALED_IN_PLACE_UP_TO: usize = 68 * 1024;
 /// How many taken bytes may stay in the buffer while others wait.
 const STALE_UP_TO: usize = 64 * 1024;
 
@@ -68,19 +72,66 @@ impl Output {
         if body.len() <= Frame::INLINE_CAPACITY {
             self.put_frame(flags, body);
         } else {
-            self.put_large_part(flags, &[], frame, 0);
+            self.put_large_part(flags, frame);
         }
     }
 
-    /// Appends a frame whose body is `prefix` and then `frame` without its first `skipped` bytes.
-    pub fn put_large_part(&mut self, flags: u8, prefix: &[u8], frame: &Frame, skipped: usize) {
-        let body = frame.as_bytes().get(skipped..).unwrap_or_default();
-        self.framing.write_header(&mut self.buffer, flags, prefix.len() + body.len());
-        self.buffer.extend_from_slice(prefix);
+    fn put_large_part(&mut self, flags: u8, frame: &Frame) {
+        self.framing.write_header(&mut self.buffer, flags, frame.len());
         match frame.as_shared() {
-            Some(shared) if body.len() > COPIED_UP_TO => self.refer_to(shared.slice_ref(body)),
-            _ => self.buffer.extend_from_slice(body),
+            Some(shared) if shared.len() > COPIED_UP_TO => self.refer_to(shared.clone()),
+            _ => self.buffer.extend_from_slice(frame.as_bytes()),
         }
+    }
+
+    /// Appends a frame whose body is `prefix` and then `rest`.
+    pub fn put_pieces(&mut self, flags: u8, prefix: &[u8], rest: &[u8]) {
+        self.framing.write_header(&mut self.buffer, flags, prefix.len() + rest.len());
+        self.buffer.extend_from_slice(prefix);
+        self.buffer.extend_from_slice(rest);
+    }
+
+    /// Appends a message through a seal. After an error a part of it may be there.
+    pub fn put_sealed_message(
+        &mut self,
+        seal: &mut dyn Seal,
+        message: &Message,
+    ) -> Result<(), ProtocolError> {
+        let Some((last, others)) = message.frames().split_last() else { return Ok(()) };
+        for frame in others {
+            self.put_sealed(seal, Kind::Part, &[], frame.as_bytes())?;
+        }
+        self.put_sealed(seal, Kind::LastPart, &[], last.as_bytes())
+    }
+
+    /// Appends a frame through a seal, straight into the buffer, or into one of its own if it is large.
+    pub fn put_sealed(
+        &mut self,
+        seal: &mut dyn Seal,
+        kind: Kind,
+        prefix: &[u8],
+        content: &[u8],
+    ) -> Result<(), ProtocolError> {
+        let length = seal.overhead() + prefix.len() + content.len();
+        let start = self.buffer.len();
+        self.buffer.reserve(frame::MAX_HEADER + length.min(SEALED_IN_PLACE_UP_TO));
+        self.framing.write_header(&mut self.buffer, 0, length);
+        if length <= SEALED_IN_PLACE_UP_TO {
+            let sealed = seal.seal(kind, prefix, content, &mut self.buffer);
+            if sealed.is_err() {
+                self.buffer.truncate(start);
+            }
+            return sealed;
+        }
+        let mut body = Vec::with_capacity(length);
+        match seal.seal(kind, prefix, content, &mut body) {
+            Ok(()) => self.refer_to(Bytes::from(body)),
+            Err(fault) => {
+                self.buffer.truncate(start);
+                return Err(fault);
+            }
+        }
+        Ok(())
     }
 
     fn refer_to(&mut self, rest: Bytes) {

@@ -66,7 +66,7 @@ pub fn messages((events, error): Heard) -> Vec<Message> {
     assert_eq!(error, None);
     let message = |event| match event {
         Event::Message(message) => message,
-        Event::Ready(_) => panic!("ready twice"),
+        Event::Ready(_) | Event::Judge(_) => panic!("not a message"),
     };
     events.into_iter().map(message).collect()
 }

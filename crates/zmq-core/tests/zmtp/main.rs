@@ -5,5 +5,6 @@ mod conversation;
 mod damage;
 mod fragmentation;
 mod limits;
+mod mechanism;
 mod time;
 mod versions;
