@@ -155,5 +155,49 @@ pub trait DirectTransport: Send + Sync {
     fn connect(&self, address: &str, port: Port) -> Result<Guard>;
 }
 
+/// Makes a call again as long as it fails with [`Interrupted`](io::ErrorKind::Interrupted): a signal is no reason to
+/// give a connection up, and no readiness event follows it. For implementations of [`Stream`] over system calls.
+///
+/// # Errors
+/// Any other of the call.
+pub fn retry_interrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+/// Whether a short read proves that a kernel stream socket is drained here: where readiness comes from epoll or kqueue,
+/// new bytes after it raise a new event. (Elsewhere mio must be told by `WouldBlock` to raise one.) What
+/// [`Stream::short_read_means_drained`] of a transport over such sockets returns.
+pub const SHORT_READ_MEANS_DRAINED: bool = cfg!(any(
+    target_os = "linux",
+    target_os = "android",
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "netbsd",
+    target_os = "openbsd"
+));
+
 /// Keeps a direct binding or a waiting connect alive; dropping it ends that.
 pub type Guard = Box<dyn Send>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interrupted_calls_are_made_again() {
+        let mut calls = 0;
+        let result = retry_interrupted(|| {
+            calls += 1;
+            if calls < 3 { Err(io::ErrorKind::Interrupted.into()) } else { Ok(calls) }
+        });
+        assert_eq!(result.expect("in the end"), 3);
+        let failed = retry_interrupted(|| Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+        assert_eq!(failed.expect_err("passed on").kind(), io::ErrorKind::WouldBlock);
+    }
+}

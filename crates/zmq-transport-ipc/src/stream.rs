@@ -11,7 +11,7 @@ use std::io::{self, ErrorKind, IoSlice, Read};
 use std::net::Shutdown;
 use zmq_core::Credentials;
 use zmq_core::options::StreamOptions;
-use zmq_core::transport::Stream;
+use zmq_core::transport::{SHORT_READ_MEANS_DRAINED, Stream, retry_interrupted};
 
 /// A peer that is gone must end the connection, not raise `SIGPIPE`: the program may not be Rust's own.
 #[cfg(any(
@@ -35,18 +35,6 @@ const SEND_FLAGS: i32 = 0;
 
 /// More slices than this are refused by the kernel (`IOV_MAX`).
 const MAX_SLICES: usize = 1024;
-
-/// Where readiness comes from epoll or kqueue, new bytes after a short read raise a new event. (Elsewhere mio must be
-/// told by `WouldBlock` to raise one.)
-const SHORT_READ_MEANS_DRAINED: bool = cfg!(any(
-    target_os = "linux",
-    target_os = "android",
-    target_vendor = "apple",
-    target_os = "freebsd",
-    target_os = "dragonfly",
-    target_os = "netbsd",
-    target_os = "openbsd"
-));
 
 /// A connection over a Unix domain socket.
 pub(crate) struct IpcStream {
@@ -157,15 +145,6 @@ impl Source for IpcStream {
     }
 }
 
-fn retry_interrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    loop {
-        match call() {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            result => return result,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,15 +187,5 @@ mod tests {
             assert_eq!(flags & 0o2_000_000, 0o2_000_000, "O_CLOEXEC");
             assert_eq!(flags & 0o4_000, 0o4_000, "O_NONBLOCK");
         }
-    }
-
-    #[test]
-    fn interrupted_calls_are_made_again() {
-        let mut calls = 0;
-        let result = retry_interrupted(|| {
-            calls += 1;
-            if calls < 3 { Err(ErrorKind::Interrupted.into()) } else { Ok(calls) }
-        });
-        assert_eq!(result.expect("in the end"), 3);
     }
 }

@@ -3,12 +3,11 @@
 #![cfg(unix)]
 
 mod directory;
-mod harness;
 
 use directory::Directory;
-use harness::pair;
 use std::process::Command;
 use zmq_core::options::StreamOptions;
+use zmq_core::testing::{Connected, skipped};
 use zmq_core::transport::PolledTransport;
 use zmq_transport_ipc::Ipc;
 
@@ -22,7 +21,7 @@ fn a_relative_path_is_unlinked_wherever_the_process_has_gone() {
     const CHILD: &str = "ZMQ_IPC_TEST_DIRECTORY";
     if let Some(path) = std::env::var_os(CHILD) {
         std::env::set_current_dir(path).expect("enter");
-        let mut pair = pair(&Ipc, "socket", &defaults());
+        let mut pair = Connected::over(&Ipc, "socket", &defaults());
         assert_eq!(pair.listener.local_address(), "socket");
         pair.exchange(1000);
         std::env::set_current_dir("/").expect("leave");
@@ -61,7 +60,7 @@ fn a_full_disk_is_named() {
         .output()
         .map(|output| output.status.success());
     if !matches!(status, Ok(true)) {
-        zmq_core::testing::skipped("this machine does not let us mount a small file system");
+        skipped("this machine does not let us mount a small file system");
         return;
     }
     let mount = Mount(directory);

@@ -9,7 +9,7 @@ use std::io::{self, IoSlice, Read};
 use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 use zmq_core::options::StreamOptions;
-use zmq_core::transport::Stream;
+use zmq_core::transport::{SHORT_READ_MEANS_DRAINED, Stream, retry_interrupted};
 
 /// A peer that is gone must end the connection, not raise `SIGPIPE`: the program may not be Rust's own.
 #[cfg(any(
@@ -33,18 +33,6 @@ const SEND_FLAGS: i32 = 0;
 
 /// More slices than this are refused by the kernel (`IOV_MAX`).
 const MAX_SLICES: usize = 1024;
-
-/// Where readiness comes from epoll or kqueue, new bytes after a short read raise a new event. (Elsewhere mio must be
-/// told by `WouldBlock` to raise one.)
-const SHORT_READ_MEANS_DRAINED: bool = cfg!(any(
-    target_os = "linux",
-    target_os = "android",
-    target_vendor = "apple",
-    target_os = "freebsd",
-    target_os = "dragonfly",
-    target_os = "netbsd",
-    target_os = "openbsd"
-));
 
 /// A TCP connection, or the attempt to make one.
 pub(crate) struct TcpStream {
@@ -179,15 +167,6 @@ fn show(address: SocketAddr) -> String {
     match address.ip().to_canonical() {
         ip if ip.is_ipv4() => SocketAddr::new(ip, address.port()).to_string(),
         _ => address.to_string(),
-    }
-}
-
-pub(crate) fn retry_interrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    loop {
-        match call() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
     }
 }
 
@@ -408,15 +387,5 @@ mod tests {
     fn ipv4_peers_of_dual_stack_sockets_are_shown_as_ipv4() {
         assert_eq!(show("[::ffff:1.2.3.4]:5".parse().expect("address")), "1.2.3.4:5");
         assert_eq!(show("[::1]:5".parse().expect("address")), "[::1]:5");
-    }
-
-    #[test]
-    fn interrupted_calls_are_made_again() {
-        let mut calls = 0;
-        let result = retry_interrupted(|| {
-            calls += 1;
-            if calls < 3 { Err(io::ErrorKind::Interrupted.into()) } else { Ok(calls) }
-        });
-        assert_eq!(result.expect("in the end"), 3);
     }
 }

@@ -1,18 +1,25 @@
 //! The transport through its trait, over real connections.
 
-mod harness;
-
-use harness::{connect, options, pair, pair_with};
-use mio::Poll;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 use zmq_core::Error;
 use zmq_core::options::StreamOptions;
+use zmq_core::testing::{Connected, conformance, connect, skipped};
 use zmq_core::transport::{PolledTransport, Transport, TransportKind};
 use zmq_transport_tcp::Tcp;
 
 fn defaults() -> StreamOptions {
     StreamOptions::default()
+}
+
+fn options(change: impl FnOnce(&mut StreamOptions)) -> StreamOptions {
+    let mut options = StreamOptions::default();
+    change(&mut options);
+    options
+}
+
+fn pair(address: &str, options: &StreamOptions) -> Connected<'static> {
+    Connected::over(&Tcp, address, options)
 }
 
 fn ipv6() -> StreamOptions {
@@ -22,7 +29,7 @@ fn ipv6() -> StreamOptions {
 fn has_ipv6() -> bool {
     let has = std::net::TcpListener::bind("[::1]:0").is_ok();
     if !has {
-        zmq_core::testing::skipped("this machine has no IPv6");
+        skipped("this machine has no IPv6");
     }
     has
 }
@@ -42,20 +49,8 @@ fn it_is_a_polled_transport_named_tcp() {
 }
 
 #[test]
-fn bytes_go_both_ways_in_order() {
-    let mut pair = pair(&Tcp, "127.0.0.1:*", &defaults());
-    for length in [0, 1, 255, 65_536, 3_000_000] {
-        pair.exchange(length);
-    }
-    #[cfg(target_os = "linux")]
-    assert!(pair.ours.short_read_means_drained());
-    pair.half_close();
-}
-
-#[test]
-fn a_peer_that_is_gone_ends_in_an_error() {
-    let error = pair(&Tcp, "127.0.0.1:*", &defaults()).break_off();
-    assert!(matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset), "{error}");
+fn it_conforms() {
+    conformance(&Tcp, || "127.0.0.1:*".to_owned());
 }
 
 #[test]
@@ -68,32 +63,34 @@ fn every_form_of_a_bind_address_can_be_connected_to() {
         ("*:0", "0.0.0.0"),
         ("0.0.0.0:0", "0.0.0.0"),
     ] {
-        let mut pair = pair(&Tcp, bind, &defaults());
+        let mut pair = pair(bind, &defaults());
         let local = pair.listener.local_address();
         assert_eq!(local.rsplit_once(':').expect("a port").0, host, "{bind}");
         assert_ne!(port_of(&local), "0", "{bind}");
         pair.exchange(1000);
+        #[cfg(target_os = "linux")]
+        assert!(pair.ours.short_read_means_drained());
     }
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn an_interface_can_be_bound_to() {
-    let mut pair = pair(&Tcp, "lo:*", &defaults());
+    let mut pair = pair("lo:*", &defaults());
     assert!(pair.listener.local_address().starts_with("127.0.0.1:"));
     pair.exchange(1000);
 }
 
 #[test]
 fn a_fixed_port_is_kept_and_free_again_right_after_closing() {
-    let first = pair(&Tcp, "127.0.0.1:*", &defaults());
+    let first = pair("127.0.0.1:*", &defaults());
     let address = first.listener.local_address();
     // Close the accepting side first: its end of the connection goes to TIME_WAIT on this very port.
     drop(first.theirs);
     drop(first.listener);
     drop(first.ours);
     for _ in 0..3 {
-        let again = pair(&Tcp, &address, &defaults());
+        let again = pair(&address, &defaults());
         assert_eq!(again.listener.local_address(), address);
     }
 }
@@ -107,7 +104,7 @@ fn ipv6_addresses_are_written_in_brackets() {
         if bind.starts_with("lo") && cfg!(not(target_os = "linux")) {
             continue;
         }
-        let mut pair = pair(&Tcp, bind, &ipv6());
+        let mut pair = pair(bind, &ipv6());
         assert!(pair.listener.local_address().starts_with("[::1]:"), "{}", pair.listener.local_address());
         assert!(pair.theirs.peer_address().starts_with("[::1]:"), "{}", pair.theirs.peer_address());
         pair.exchange(1000);
@@ -123,7 +120,8 @@ fn an_ipv6_wildcard_serves_both_families() {
         let listener = Tcp.listen("*:*", &ipv6()).expect("wildcard");
         let local = listener.local_address();
         assert!(local.starts_with("[::]:"), "{local}");
-        let mut pair = pair_with(&Tcp, listener, &format!("{host}:{}", port_of(&local)), &ipv6());
+        let mut pair =
+            Connected::accepted_by(listener, &Tcp, &format!("{host}:{}", port_of(&local)), &ipv6());
         assert!(!pair.theirs.peer_address().contains("ffff"), "{}", pair.theirs.peer_address());
         pair.exchange(1000);
     }
@@ -134,14 +132,14 @@ fn an_ipv6_wildcard_serves_both_families() {
 fn link_local_addresses_go_with_their_zone() {
     let table = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
     let Some(line) = table.lines().find(|line| line.starts_with("fe80")) else {
-        zmq_core::testing::skipped("no interface here has a link-local address");
+        skipped("no interface here has a link-local address");
         return;
     };
     let fields: Vec<&str> = line.split_whitespace().collect();
     let groups: Vec<&str> = (0..8).map(|at| &fields[0][at * 4..at * 4 + 4]).collect();
     let index = u32::from_str_radix(fields[1], 16).expect("index");
     for zone in [fields[5].to_owned(), index.to_string()] {
-        let mut pair = pair(&Tcp, &format!("[{}%{zone}]:*", groups.join(":")), &ipv6());
+        let mut pair = pair(&format!("[{}%{zone}]:*", groups.join(":")), &ipv6());
         assert!(pair.listener.local_address().contains(&format!("%{index}]:")));
         pair.exchange(1000);
     }
@@ -152,7 +150,7 @@ fn link_local_addresses_go_with_their_zone() {
 fn a_source_address_is_where_the_connection_comes_from() {
     let listener = Tcp.listen("127.0.0.1:*", &defaults()).expect("listen");
     let address = format!("127.0.0.9:0;{}", listener.local_address());
-    let mut pair = pair_with(&Tcp, listener, &address, &defaults());
+    let mut pair = Connected::accepted_by(listener, &Tcp, &address, &defaults());
     assert!(pair.theirs.peer_address().starts_with("127.0.0.9:"), "{}", pair.theirs.peer_address());
     pair.exchange(1000);
 }
@@ -239,19 +237,18 @@ fn options_out_of_range_are_refused_by_bind_and_connect() {
 #[test]
 fn a_refused_connection_fails_its_attempt() {
     let closed = Tcp.listen("127.0.0.1:*", &defaults()).expect("listen").local_address();
-    let mut poll = Poll::new().expect("poll");
-    let error = connect(&mut poll, &Tcp, &closed, &defaults()).err().expect("nobody listens");
+    let error = connect(&Tcp, &closed, &defaults()).err().expect("nobody listens");
     assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
 }
 
 #[test]
 fn names_with_only_ipv6_addresses_ask_for_the_option() {
     let Ok(mut found) = std::net::ToSocketAddrs::to_socket_addrs("ip6-localhost:1") else {
-        zmq_core::testing::skipped("no name here has only an IPv6 address");
+        skipped("no name here has only an IPv6 address");
         return;
     };
     if found.any(|address| address.is_ipv4()) {
-        zmq_core::testing::skipped("no name here has only an IPv6 address");
+        skipped("no name here has only an IPv6 address");
         return;
     }
     let error = Tcp.resolve("ip6-localhost:1", &defaults()).expect_err("IPv6 only").to_string();

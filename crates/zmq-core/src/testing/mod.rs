@@ -9,13 +9,16 @@
 //! ```
 //!
 //! [`conformance`] checks a transport by itself, against the contract in [`transport`](crate::transport). To see that
-//! sockets work over it, run them over [`Faulty`] of it too.
+//! sockets work over it, run them over [`Faulty`] of it too. [`Connected`] and [`connect`] are for tests of what is a
+//! transport's own.
 
 mod conformance;
+mod connected;
 mod faulty;
 mod rig;
 
 pub use conformance::conformance;
+pub use connected::{Connected, connect};
 pub use faulty::{Faults, Faulty};
 
 /// Says that a test does not do all of its work here, and why. Written to the standard error itself: what a passing

@@ -29,9 +29,13 @@ pub(super) struct Pair {
 
 impl<'a> Rig<'a> {
     pub(super) fn new(transport: &'a dyn PolledTransport) -> Rig<'a> {
+        Self::with_options(transport, &StreamOptions::default())
+    }
+
+    pub(super) fn with_options(transport: &'a dyn PolledTransport, options: &StreamOptions) -> Rig<'a> {
         Rig {
             transport,
-            options: StreamOptions::default(),
+            options: options.clone(),
             poll: Poll::new().expect("a poll"),
             events: Events::with_capacity(64),
             next_token: 0,
@@ -103,7 +107,11 @@ impl<'a> Rig<'a> {
 
     pub(super) fn pair(&mut self, listener: &mut dyn Listener) -> Pair {
         let address = listener.local_address();
-        let ours = self.connect(&address);
+        self.pair_at(&address, listener)
+    }
+
+    pub(super) fn pair_at(&mut self, address: &str, listener: &mut dyn Listener) -> Pair {
+        let ours = self.connect(address);
         let ours = ours.unwrap_or_else(|error| panic!("connecting to {address:?}: {error}"));
         Pair { ours, theirs: self.accept(listener) }
     }
