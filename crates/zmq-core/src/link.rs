@@ -7,6 +7,7 @@
 use crate::driver::Driver;
 use crate::mailbox::{PipeEvent, PipeId};
 use crate::message::Message;
+use crate::monitor::DisconnectReason;
 use crate::pipe::{self, Flush, Reader, Writer};
 use crate::shared::SocketShared;
 use std::fmt;
@@ -19,6 +20,8 @@ pub(crate) struct PipeKey {
     pub(crate) serial: u32,
     /// The socket the id belongs to.
     pub(crate) socket: Arc<SocketShared>,
+    /// Why the socket wants no more of the peer. Once it is there the connection ends at the next look.
+    pub(crate) refusal: OnceLock<DisconnectReason>,
 }
 
 impl Drop for PipeKey {
@@ -58,6 +61,14 @@ impl Far {
                 }
             }
             Far::Connection(driver, token) => driver.input_ready(*token),
+        }
+    }
+
+    /// Ends a connection at the far side, with everything that waits in its pipes.
+    fn refuse(&self, key: &PipeKey, reason: DisconnectReason) {
+        if let Far::Connection(driver, token) = self {
+            let _ = key.refusal.set(reason);
+            driver.input_ready(*token);
         }
     }
 
@@ -150,6 +161,12 @@ impl Outlet {
     #[must_use]
     pub fn wait_for_room(&mut self) -> bool {
         self.writer.wait_for_credit()
+    }
+
+    /// Ends the connection behind the pipe at once, whatever waits in it, and has the monitor say why. A peer in this
+    /// process just loses the pipe.
+    pub fn refuse(self, reason: DisconnectReason) {
+        self.far.refuse(&self.key, reason);
     }
 
     /// Whether nothing that is sent will be read.
@@ -302,6 +319,16 @@ impl Inlet {
         }
     }
 
+    /// As [`Outlet::refuse`].
+    pub fn refuse(self, reason: DisconnectReason) {
+        self.far.refuse(&self.key, reason);
+    }
+
+    /// Whether the far side is another socket of this process.
+    pub fn is_direct(&self) -> bool {
+        matches!(self.far, Far::Socket(_))
+    }
+
     /// Whether the far side ended the pipe and everything was read.
     pub fn is_finished(&mut self) -> bool {
         self.reader.is_closed()
@@ -331,6 +358,11 @@ impl Inlet {
     #[must_use]
     pub fn wait_for_message(&mut self) -> bool {
         self.reader.sleep()
+    }
+
+    /// Why the socket wants no more of the peer, if it does not.
+    pub(crate) fn refusal(&self) -> Option<&DisconnectReason> {
+        self.key.refusal.get()
     }
 
     /// Discards what is left and tells how many messages that were.

@@ -108,6 +108,18 @@ pub enum DisconnectReason {
     Refused,
     /// Too many connections were in the middle of their handshake.
     Crowded,
+    /// A ROUTER knows another peer by the routing id of this one: it came first, or took the id over
+    /// ([`router_handover`](crate::Options::router_handover)).
+    RoutingIdTaken,
+    /// The peer of a publisher held more subscriptions, or more changes of them that an XPUB had not received yet,
+    /// than [`max_subscriptions`](crate::Options::max_subscriptions) or
+    /// [`max_subscription_bytes`](crate::Options::max_subscription_bytes) allows.
+    TooManySubscriptions {
+        /// How many.
+        count: usize,
+        /// How many bytes all topics together.
+        bytes: usize,
+    },
 }
 
 impl std::fmt::Display for DisconnectReason {
@@ -119,6 +131,14 @@ impl std::fmt::Display for DisconnectReason {
             DisconnectReason::Io(error) => f.write_str(error),
             DisconnectReason::Refused => f.write_str("the socket takes no further peer"),
             DisconnectReason::Crowded => f.write_str("too many handshakes at once"),
+            DisconnectReason::RoutingIdTaken => f.write_str(
+                "another peer has its routing id; give each peer its own, or set `router_handover` for the last to win",
+            ),
+            DisconnectReason::TooManySubscriptions { count, bytes } => write!(
+                f,
+                "the peer held {count} subscriptions of {bytes} bytes, more than `max_subscriptions` or \
+                 `max_subscription_bytes` allows"
+            ),
         }
     }
 }

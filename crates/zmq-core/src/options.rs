@@ -90,6 +90,11 @@ pub struct Options {
     pub affinity: u64,
     /// Connections in the middle of their handshake that one listener keeps; the oldest goes first. Default 1024.
     pub max_pending_handshakes: usize,
+    /// Most subscriptions a publisher takes from one peer, and most that an XPUB keeps until it is received from; the
+    /// connection that exceeds it is closed. Peers in this process are not counted. Default 4 194 304.
+    pub max_subscriptions: usize,
+    /// The same in bytes: the topics of one peer together. Default 256 MiB.
+    pub max_subscription_bytes: usize,
     /// The oldest version of the protocol in which a peer is spoken to; a connection to an older one is closed. Old
     /// versions have no security, so they are refused on a socket that asks for some. Default
     /// [`ZmtpVersion::V2_0`]; libzmq: 1.0.
@@ -199,6 +204,8 @@ impl Default for Options {
             heartbeat_timeout: None,
             affinity: 0,
             max_pending_handshakes: 1024,
+            max_subscriptions: 4 << 20,
+            max_subscription_bytes: 256 << 20,
             oldest_zmtp: ZmtpVersion::V2_0,
             stream: StreamOptions::default(),
         }
@@ -275,6 +282,9 @@ impl Options {
         }
         if self.max_frames == 0 {
             return refuse("max_frames", "a message has at least one frame");
+        }
+        if self.max_subscriptions == 0 {
+            return refuse("max_subscriptions", "a peer that may not subscribe gets nothing");
         }
         if self.max_pending_handshakes == 0 {
             return refuse("max_pending_handshakes", "at least one is needed to accept anybody");

@@ -12,8 +12,8 @@ use crate::sync::{Mutex, lock};
 use crate::waiter::Waiter;
 use slab::Slab;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 pub(crate) struct SocketShared {
     pub(crate) socket_type: SocketType,
@@ -64,7 +64,7 @@ impl SocketShared {
         }
         let id = ids.insert(());
         let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
-        Some(Arc::new(PipeKey { id, serial, socket: self.clone() }))
+        Some(Arc::new(PipeKey { id, serial, socket: self.clone(), refusal: OnceLock::new() }))
     }
 
     pub(crate) fn release_pipe_id(&self, id: PipeId) {

@@ -130,6 +130,8 @@ setters! {
     heartbeat_timeout: Option<Duration>;
     affinity: u64;
     max_pending_handshakes: usize;
+    max_subscriptions: usize;
+    max_subscription_bytes: usize;
     oldest_zmtp: ZmtpVersion;
     stream.send_buffer: Option<usize>;
     stream.recv_buffer: Option<usize>;

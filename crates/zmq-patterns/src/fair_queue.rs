@@ -75,6 +75,11 @@ impl FairQueue {
         self.inlets.position(id).is_some()
     }
 
+    /// The peer.
+    pub fn get(&self, id: PipeId) -> Option<&Inlet> {
+        self.inlets.get(id)
+    }
+
     /// How many peers there are.
     pub fn len(&self) -> usize {
         self.inlets.len()

@@ -64,6 +64,10 @@ impl<T> Partition<T> {
         self.entries[..self.active].get_mut(position)
     }
 
+    pub(crate) fn get(&self, id: PipeId) -> Option<&T> {
+        self.position(id).map(|position| &self.entries[position].1)
+    }
+
     pub(crate) fn position(&self, id: PipeId) -> Option<usize> {
         self.positions.get(id).copied().filter(|position| *position != ABSENT)
     }

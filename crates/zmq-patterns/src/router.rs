@@ -5,7 +5,9 @@ use crate::fan_out::FanOut;
 use crate::pattern::{Pattern, Refused};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
-use zmq_core::{Error, Frame, Message, Outlet, Peer, PipeEvent, PipeId, Result, SocketBase};
+use zmq_core::{
+    DisconnectReason, Error, Frame, Message, Outlet, Peer, PipeEvent, PipeId, Result, SocketBase,
+};
 
 /// The pattern of ROUTER. The first frame of every message is the routing id of the peer.
 pub struct RouterPattern {
@@ -41,8 +43,11 @@ impl RouterPattern {
         };
         if let Some(rival) = self.routes.get(&name).copied() {
             if !base.options().router_handover {
-                // As libzmq: the newcomer is ignored. Without its outlet its connection ends.
-                return;
+                // The newcomer must go (libzmq keeps it, and ignores what it sends).
+                return outlet.refuse(DisconnectReason::RoutingIdTaken);
+            }
+            if let Some(rival) = self.outlets.detach(rival) {
+                rival.refuse(DisconnectReason::RoutingIdTaken);
             }
             self.forget(rival);
         }

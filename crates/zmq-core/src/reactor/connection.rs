@@ -76,6 +76,8 @@ pub(super) enum Fault {
     PeerClosed,
     Io(io::Error),
     Protocol(ProtocolError),
+    /// The socket wants no more of the peer.
+    Refused(DisconnectReason),
 }
 
 impl From<Fault> for DisconnectReason {
@@ -84,6 +86,7 @@ impl From<Fault> for DisconnectReason {
             Fault::PeerClosed => DisconnectReason::PeerClosed,
             Fault::Io(error) => DisconnectReason::Io(error.to_string()),
             Fault::Protocol(error) => DisconnectReason::Protocol(error),
+            Fault::Refused(reason) => reason,
         }
     }
 }

@@ -408,6 +408,9 @@ impl Session {
     }
 
     fn try_pump(&mut self, env: &mut Env) -> Result<Outcome, Fault> {
+        if let Some(reason) = self.pipe.as_ref().and_then(|pipe| pipe.inlet.refusal()) {
+            return Err(Fault::Refused(reason.clone()));
+        }
         let mut more = false;
         while let Stage::Open(connection) = &mut self.stage {
             let outlet = self.pipe.as_mut().filter(|_| self.peer.is_some()).map(|pipe| &mut pipe.outlet);
@@ -602,7 +605,11 @@ impl Session {
         if let (Stage::Open(connection), Fault::Protocol(_)) = (&mut self.stage, &fault) {
             connection.write_farewell(env);
         }
-        let final_fault = matches!(&fault, Fault::Protocol(error) if !error.is_temporary());
+        let final_fault = match &fault {
+            Fault::Protocol(error) => !error.is_temporary(),
+            Fault::Refused(_) => true,
+            Fault::PeerClosed | Fault::Io(_) => false,
+        };
         let reason = DisconnectReason::from(fault);
         let error = reason.to_string();
         self.report_end(reason, env);

@@ -4,6 +4,7 @@ mod duplex;
 mod publisher;
 mod reply;
 mod request;
+mod shown;
 mod subscriber;
 
 pub(crate) use duplex::{Duplex, Incoming, Outgoing, Silent};

@@ -1,25 +1,25 @@
 //! PUB and XPUB: to everybody who subscribed (RFC 29).
 
 use super::NO_RECEIVE;
+use super::shown::{PeerKey, Shown};
 use crate::fair_queue::FairQueue;
 use crate::fan_out::FanOut;
 use crate::pattern::{Pattern, Refused};
 use crate::prefix_filter::{Cancelled, PrefixFilter, Subscribed};
 use crate::typed::Published;
-use std::collections::VecDeque;
 use zmq_core::options::XPubVerbosity;
 use zmq_core::subscriptions::{as_subscription, subscription};
-use zmq_core::{Error, Message, Outlet, PipeEvent, PipeId, Result, SocketBase, SocketType};
+use zmq_core::{DisconnectReason, Error, Message, Outlet, PipeEvent, PipeId, Result, SocketBase, SocketType};
 
 /// The pattern of PUB and XPUB.
 pub struct Publisher {
     incoming: FairQueue,
     outlets: FanOut,
     filter: PrefixFilter,
-    /// What an XPUB shows to the application, and from whom it is.
-    shown: VecDeque<(PipeId, Message)>,
+    /// What an XPUB shows to the application.
+    shown: Shown,
     /// Whom the application received from last: its subscriptions are for this peer (`xpub_manual`).
-    last_shown: Option<PipeId>,
+    last_shown: Option<PeerKey>,
     /// The peers that the message at hand goes to.
     matched: Vec<PipeId>,
     /// What became of the last message.
@@ -32,7 +32,7 @@ impl Default for Publisher {
             incoming: FairQueue::reporting(),
             outlets: FanOut::default(),
             filter: PrefixFilter::default(),
-            shown: VecDeque::new(),
+            shown: Shown::default(),
             last_shown: None,
             matched: Vec::new(),
             published: Published::default(),
@@ -59,7 +59,7 @@ impl Publisher {
             match as_subscription(&message) {
                 Some((true, topic)) => self.subscribe(topic, peer, base),
                 Some((false, topic)) => self.cancel(topic, peer, base),
-                _ if shows(base) => self.shown.push_back((peer, message)),
+                _ if shows(base) => self.show(peer, message, base),
                 _ => base.count_unread(),
             }
         }
@@ -70,26 +70,50 @@ impl Publisher {
 
     fn subscribe(&mut self, topic: &[u8], peer: PipeId, base: &SocketBase) {
         if is_manual(base) {
-            self.shown.push_back((peer, subscription(true, topic)));
-            return;
+            return self.show(peer, subscription(true, topic), base);
         }
         let subscribed = self.filter.subscribe(topic, peer);
+        if self.exceeds(self.filter.held_by(peer), peer, base) {
+            return;
+        }
         let verbose = base.options().xpub_verbosity != XPubVerbosity::Changes;
         if shows(base) && (verbose || subscribed == Subscribed::First) {
-            self.shown.push_back((peer, subscription(true, topic)));
+            self.show(peer, subscription(true, topic), base);
         }
     }
 
     fn cancel(&mut self, topic: &[u8], peer: PipeId, base: &SocketBase) {
         if is_manual(base) {
-            self.shown.push_back((peer, subscription(false, topic)));
-            return;
+            return self.show(peer, subscription(false, topic), base);
         }
         let cancelled = self.filter.cancel(topic, peer);
         let verbose = base.options().xpub_verbosity == XPubVerbosity::All && cancelled != Cancelled::Unknown;
         if shows(base) && (verbose || cancelled == Cancelled::Last) {
-            self.shown.push_back((peer, subscription(false, topic)));
+            self.show(peer, subscription(false, topic), base);
         }
+    }
+
+    /// Keeps what a peer sent until the application receives it.
+    fn show(&mut self, peer: PipeId, message: Message, base: &SocketBase) {
+        let Some(key) = self.incoming.get(peer).map(PeerKey::from) else { return };
+        let waiting = self.shown.push(key, message);
+        self.exceeds(waiting, peer, base);
+    }
+
+    /// Whether a peer has more than one may have; it is thrown out then, with all that is kept of it.
+    fn exceeds(&mut self, (count, bytes): (usize, usize), peer: PipeId, base: &SocketBase) -> bool {
+        let options = base.options();
+        if count <= options.max_subscriptions && bytes <= options.max_subscription_bytes {
+            return false;
+        }
+        let Some(inlet) = self.incoming.get(peer).filter(|inlet| !inlet.is_direct()) else { return false };
+        self.shown.discard(PeerKey::from(inlet));
+        self.outlets.detach(peer);
+        if let Some(inlet) = self.incoming.detach(peer) {
+            inlet.refuse(DisconnectReason::TooManySubscriptions { count, bytes });
+        }
+        self.forget(peer, base);
+        true
     }
 
     /// The peer has left: nobody may hold its topics any more.
@@ -98,7 +122,7 @@ impl Publisher {
         let shown = &mut self.shown;
         self.filter.remove_peer(peer, |topic, last| {
             if last && shows {
-                shown.push_back((peer, subscription(false, topic)));
+                shown.push_farewell(subscription(false, topic));
             }
         });
         if base.options().invert_matching && self.outlets.get_mut(peer).is_some() {
@@ -215,8 +239,8 @@ impl Pattern for Publisher {
         if !shows(base) {
             return Err(Error::State { hint: NO_RECEIVE });
         }
-        let Some((peer, message)) = self.shown.pop_front() else { return Ok(None) };
-        self.last_shown = Some(peer);
+        let Some((peer, message)) = self.shown.pop() else { return Ok(None) };
+        self.last_shown = peer;
         Ok(Some(message))
     }
 
@@ -235,9 +259,10 @@ impl Pattern for Publisher {
                 hint: "a publisher subscribes for its peers only with `xpub_manual`",
             });
         }
-        let Some(peer) = self.last_shown.filter(|peer| self.outlets.get_mut(*peer).is_some()) else {
-            return Ok(false);
+        let here = |peer: &PeerKey| {
+            self.outlets.get_mut(peer.id).is_some_and(|outlet| outlet.serial() == peer.serial)
         };
+        let Some(PeerKey { id: peer, .. }) = self.last_shown.filter(here) else { return Ok(false) };
         if add {
             self.filter.subscribe(topic, peer);
             return Ok(true);

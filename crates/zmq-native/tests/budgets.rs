@@ -1,0 +1,248 @@
+//! What one peer may have. Whoever takes more is closed, the monitor says why, and the others are served.
+
+mod support;
+
+use std::net::TcpListener;
+use support::*;
+use zmq::{AnySocket, DisconnectReason, Endpoint, Event, Monitor, Options, SocketType};
+
+/// A publisher, bound, with a subscriber that must go on through everything.
+struct Scene {
+    publisher: AnySocket,
+    endpoint: Endpoint,
+    monitor: Monitor,
+    friend: zmq::Sub,
+    sent: u32,
+}
+
+impl Scene {
+    fn new(socket_type: SocketType, set: impl FnOnce(&mut Options)) -> Scene {
+        let context = context();
+        let mut options = Options::default();
+        set(&mut options);
+        let mut publisher = AnySocket::new(&context, socket_type, options).expect("publisher");
+        let monitor = publisher.monitor().expect("monitor");
+        let endpoint = publisher.bind("tcp://127.0.0.1:*").expect("bind");
+        let friend = zmq::Sub::builder_in(&context).subscribe("friend").connect(&endpoint).expect("connect");
+        let mut scene = Scene { publisher, endpoint, monitor, friend, sent: 0 };
+        if socket_type == SocketType::XPub {
+            assert_eq!(scene.publisher.recv_timeout(LONG).expect("subscription"), "\u{1}friend".into());
+        }
+        scene.friend_is_served();
+        scene
+    }
+
+    /// Publishes until the friend hears of it: the first time it may not have been there yet.
+    #[track_caller]
+    fn friend_is_served(&mut self) {
+        self.sent += 1;
+        let news = format!("friend {}", self.sent);
+        until("the friend hears", || {
+            self.publisher.send(news.as_str()).expect("publish");
+            self.friend.recv_timeout(ms(10)).is_ok_and(|message| message == news.as_str().into())
+        });
+    }
+
+    /// Why the monitor says the last connection ended. The publisher's own thread keeps its books.
+    #[track_caller]
+    fn reason(&mut self) -> DisconnectReason {
+        let mut reason = None;
+        until("a connection ends", || {
+            self.publisher.stats();
+            while let Some(event) = self.monitor.try_next() {
+                if let Event::Disconnected { reason: why, .. } = event {
+                    reason = Some(why);
+                }
+            }
+            reason.is_some()
+        });
+        reason.expect("a reason")
+    }
+}
+
+const PUBLISHERS: [SocketType; 2] = [SocketType::Pub, SocketType::XPub];
+
+#[test]
+fn subscriptions_are_counted() {
+    let mut scene = Scene::new(SocketType::Pub, |options| options.max_subscriptions = 100);
+    let mut greedy = Raw::peer(&scene.endpoint, "SUB");
+    let subscribe = |number: u32| frame(0, format!("\u{1}topic {number}").as_bytes());
+    greedy.send(&frame(0, b"\x01passing"));
+    greedy.send(&frame(0, b"\x00passing"));
+    for number in 0..100 {
+        greedy.send(&subscribe(number));
+        // Again is not more.
+        greedy.send(&subscribe(number));
+    }
+    // It is served to its limit.
+    let before = scene.publisher.stats().written;
+    until("it hears", || {
+        scene.publisher.send("topic 99").expect("publish");
+        scene.publisher.stats().written > before
+    });
+    assert_eq!(greedy.frame(), (0, b"topic 99".to_vec()));
+    scene.friend_is_served();
+    greedy.send(&subscribe(100));
+    let reason = scene.reason();
+    assert!(matches!(reason, DisconnectReason::TooManySubscriptions { count: 101, .. }), "{reason}");
+    assert!(reason.to_string().contains("max_subscriptions"), "{reason}");
+    assert!(greedy.is_closed());
+    scene.friend_is_served();
+}
+
+#[test]
+fn subscriptions_that_an_xpub_has_seen_are_counted_too() {
+    let mut scene = Scene::new(SocketType::XPub, |options| options.max_subscriptions = 10);
+    let mut greedy = Raw::peer(&scene.endpoint, "SUB");
+    for number in b'a'..b'a' + 10 {
+        greedy.send(&frame(0, &[1, number]));
+        assert_eq!(scene.publisher.recv_timeout(LONG).expect("subscription")[0], [1, number]);
+    }
+    greedy.send(&frame(0, b"\x01z"));
+    let reason = scene.reason();
+    assert!(matches!(reason, DisconnectReason::TooManySubscriptions { count: 11, bytes: 11 }), "{reason}");
+    assert!(greedy.is_closed());
+    scene.friend_is_served();
+}
+
+#[test]
+fn the_bytes_of_subscriptions_are_counted() {
+    for socket_type in PUBLISHERS {
+        let mut scene = Scene::new(socket_type, |options| options.max_subscription_bytes = 1000);
+        let mut greedy = Raw::peer(&scene.endpoint, "XSUB");
+        for number in 0..11 {
+            greedy.send(&frame(0, &[&[1, number], &[b't'; 99][..]].concat()));
+        }
+        let reason = scene.reason();
+        let expected = DisconnectReason::TooManySubscriptions { count: 11, bytes: 1100 };
+        // An XPUB also keeps the bytes that make subscriptions of the topics.
+        let shown = DisconnectReason::TooManySubscriptions { count: 10, bytes: 1010 };
+        let expected = if socket_type == SocketType::XPub { shown } else { expected };
+        assert_eq!(reason.to_string(), expected.to_string());
+        assert!(greedy.is_closed());
+        scene.friend_is_served();
+    }
+}
+
+#[test]
+fn what_an_xpub_is_not_received_of_is_counted() {
+    let mut scene = Scene::new(SocketType::XPub, |options| options.max_subscriptions = 100);
+    let mut fickle = Raw::peer(&scene.endpoint, "SUB");
+    for _ in 0..50 {
+        fickle.send(&frame(0, b"\x01on"));
+        fickle.send(&frame(0, b"\x00on"));
+    }
+    // Whatever is received is out of the account.
+    for _ in 0..50 {
+        assert_eq!(scene.publisher.recv_timeout(LONG).expect("subscription"), "\u{1}on".into());
+        assert_eq!(scene.publisher.recv_timeout(LONG).expect("cancellation"), "\u{0}on".into());
+    }
+    fickle.send(&frame(0, b"\x01kept"));
+    assert_eq!(scene.publisher.recv_timeout(LONG).expect("subscription"), "\u{1}kept".into());
+    for _ in 0..51 {
+        fickle.send(&frame(0, b"\x01on"));
+        fickle.send(&frame(0, b"\x00on"));
+    }
+    let reason = scene.reason();
+    assert!(matches!(reason, DisconnectReason::TooManySubscriptions { count: 101, .. }), "{reason}");
+    assert!(fickle.is_closed());
+    scene.friend_is_served();
+    // What it did since is forgotten; that its topics are nobody's is not.
+    let mut rest: Vec<_> = std::iter::from_fn(|| scene.publisher.try_recv().ok()).collect();
+    rest.sort_by_key(|message| message[0].to_vec());
+    assert_eq!(rest, ["\0kept".into(), "\0on".into()]);
+}
+
+#[test]
+fn who_reads_nothing_is_closed_all_the_same() {
+    let mut scene = Scene::new(SocketType::Pub, |options| {
+        options.max_subscriptions = 2;
+        options.send_hwm = 10;
+        options.stream.send_buffer = Some(4096);
+    });
+    let mut deaf = Raw::peer(&scene.endpoint, "SUB");
+    deaf.send(&frame(0, b"\x01big"));
+    until("its pipe is full", || {
+        scene.publisher.send(["big", &"x".repeat(100_000)]).expect("publish");
+        scene.publisher.stats().dropped.full > 0
+    });
+    deaf.send(&frame(0, b"\x01one"));
+    deaf.send(&frame(0, b"\x01two"));
+    let reason = scene.reason();
+    assert!(matches!(reason, DisconnectReason::TooManySubscriptions { count: 3, .. }), "{reason}");
+    assert!(deaf.is_closed());
+    scene.friend_is_served();
+}
+
+#[test]
+fn who_we_connected_to_is_not_connected_to_again() {
+    let context = context();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let mut publisher = zmq::Pub::builder_in(&context).max_subscriptions(1usize).build().expect("publisher");
+    let mut monitor = publisher.monitor().expect("monitor");
+    publisher.connect_to(format!("tcp://{}", listener.local_addr().expect("address"))).expect("connect");
+    let mut greedy = Raw::over(listener.accept().expect("accept").0);
+    greedy.send(&greeting());
+    greedy.send(&ready("SUB"));
+    greedy.send(&frame(0, b"\x01one"));
+    greedy.send(&frame(0, b"\x01two"));
+    until("it is given up", || {
+        publisher.stats();
+        std::iter::from_fn(|| monitor.try_next()).any(|event| match event {
+            Event::ConnectGivenUp { error, .. } => error.contains("max_subscriptions"),
+            _ => false,
+        })
+    });
+    assert!(greedy.is_closed());
+}
+
+#[test]
+fn a_peer_in_this_process_is_no_stranger() {
+    let context = context();
+    let mut publisher = zmq::Pub::builder_in(&context).max_subscriptions(1usize).build().expect("publisher");
+    let bound = publisher.bind_to("inproc://*").expect("bind");
+    let mut sub =
+        zmq::Sub::builder_in(&context).subscribe("a").subscribe("b").connect(bound).expect("connect");
+    publisher.wait_for_subscribers(1, LONG).expect("subscriber");
+    publisher.send("b").expect("publish");
+    assert_eq!(sub.recv_timeout(LONG).expect("news"), "b".into());
+}
+
+#[test]
+fn a_routing_id_that_is_taken() {
+    for handover in [false, true] {
+        let context = context();
+        let mut router = zmq::Router::builder_in(&context).router_handover(handover).build().expect("router");
+        let mut monitor = router.monitor().expect("monitor");
+        let bound = router.bind_to("tcp://127.0.0.1:*").expect("bind");
+        let named = || {
+            let mut peer = Raw::connect(&bound);
+            peer.send(&greeting());
+            peer.send(b"\x04\x2c\x05READY\x0bSocket-Type\0\0\0\x06DEALER\x08Identity\0\0\0\x03bob");
+            peer
+        };
+        let mut first = named();
+        first.send(&frame(0, b"first"));
+        assert_eq!(router.recv_timeout(LONG).expect("receive"), ["bob", "first"].into());
+        let mut second = named();
+        second.send(&frame(0, b"second"));
+        let mut lost = None;
+        until("one of them ends", || {
+            let _ = router.try_recv();
+            lost = std::iter::from_fn(|| monitor.try_next()).find_map(|event| match event {
+                Event::Disconnected { reason, .. } => Some(reason),
+                _ => None,
+            });
+            lost.is_some()
+        });
+        assert!(matches!(lost, Some(DisconnectReason::RoutingIdTaken)), "{lost:?}");
+        let (winner, loser) = if handover { (&mut second, &mut first) } else { (&mut first, &mut second) };
+        assert!(loser.is_closed());
+        winner.send(&frame(0, b"still here"));
+        let mut message = router.recv_timeout(LONG).expect("receive");
+        if message == ["bob", "second"].into() {
+            message = router.recv_timeout(LONG).expect("receive");
+        }
+        assert_eq!(message, ["bob", "still here"].into());
+    }
+}
