@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use support::*;
 use zmq::options::ZmtpVersion::{self, V1_0, V2_0, V3_0, V3_1};
+use zmq::security::{Authenticator, Plain};
 use zmq::{AnySocket, Event, Message, Options, SocketType};
 
 const VERSIONS: [ZmtpVersion; 4] = [V1_0, V2_0, V3_0, V3_1];
@@ -350,6 +351,26 @@ fn who_comes_back_may_have_another_version() {
         publisher.send([b"topic", version.to_string().as_bytes()]);
         assert_eq!(receive(&mut sub), [b"topic", version.to_string().as_bytes()]);
     }
+}
+
+#[test]
+fn nobody_gets_around_security_by_an_old_version() {
+    let mut options = Options::default();
+    options.oldest_zmtp = V1_0;
+    options.security = Plain::server().into();
+    options.authenticator = Some(Authenticator::passwords([("ann", "apple")]));
+    let mut pull = AnySocket::new(&context(), SocketType::Pull, options).unwrap();
+    let mut monitor = pull.monitor().unwrap();
+    let bound = pull.bind("tcp://127.0.0.1:*").unwrap();
+    for bytes in [vec![1, 0, 7, 0], [&greeting()[..10], &[1, 8, 0, 0, 0, 6]].concat()] {
+        let mut peer = Raw::connect(&bound);
+        peer.send(&[&bytes[..], b"secret"].concat());
+        let reason = refusal(&mut monitor);
+        assert!(reason.contains("has no security"), "{reason}");
+        assert!(peer.is_closed());
+    }
+    assert!(pull.try_recv().is_err());
+    assert_eq!(pull.stats().connections, 0);
 }
 
 #[test]

@@ -24,6 +24,11 @@ pub enum ProtocolError {
         /// What this socket accepts.
         oldest: ZmtpVersion,
     },
+    /// The peer speaks a version of ZMTP that has no security, and this socket asks for some.
+    VersionWithoutSecurity {
+        /// The peer's version.
+        version: ZmtpVersion,
+    },
     /// The peer uses another security mechanism.
     MechanismMismatch {
         /// Our mechanism.
@@ -178,6 +183,7 @@ impl ProtocolError {
             ProtocolError::Denied { .. } => None,
             ProtocolError::NotZmtp { .. }
             | ProtocolError::UnsupportedVersion { .. }
+            | ProtocolError::VersionWithoutSecurity { .. }
             // Old peers know no ERROR.
             | ProtocolError::FrameWithoutFlags
             | ProtocolError::MalformedIdentity { .. }
@@ -206,6 +212,11 @@ impl fmt::Display for ProtocolError {
             ProtocolError::UnsupportedVersion { version, oldest } => write!(
                 f,
                 "the peer speaks ZMTP {version}; this socket accepts {oldest} and later (option `oldest_zmtp`)"
+            ),
+            ProtocolError::VersionWithoutSecurity { version } => write!(
+                f,
+                "the peer speaks ZMTP {version}, which has no security; this socket asks for some, so the peer must \
+                 speak 3.0 or later"
             ),
             ProtocolError::MechanismMismatch { ours, theirs } => write!(
                 f,

@@ -185,11 +185,13 @@ impl Greeting {
 }
 
 fn check_accepted(version: ZmtpVersion, config: &Config) -> Result<(), ProtocolError> {
-    // RFC 37, backwards compatibility: where security is asked for, versions that have none are refused.
-    let oldest =
-        config.oldest_version.max(if config.is_secured() { ZmtpVersion::V3_0 } else { ZmtpVersion::V1_0 });
+    let oldest = config.oldest_version;
     if version < oldest {
         return Err(ProtocolError::UnsupportedVersion { version, oldest });
+    }
+    // RFC 37, backwards compatibility.
+    if version < ZmtpVersion::V3_0 && config.is_secured() {
+        return Err(ProtocolError::VersionWithoutSecurity { version });
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zmq_core::options::ZmtpVersion::{self, V1_0, V2_0, V3_0, V3_1};
+use zmq_core::security::{Plain, Security};
 use zmq_core::zmtp::{Config, Engine, Event, ProtocolError};
 use zmq_core::{Message, Peer, SocketType};
 
@@ -309,6 +310,28 @@ fn the_oldest_version_is_an_option() {
         }
     }
     assert_eq!(config(SocketType::Pull).oldest_version, V2_0, "by default");
+}
+
+#[test]
+fn old_versions_are_refused_where_security_is_asked_for() {
+    let judged = Config { judged: true, ..tolerant(SocketType::Pull) };
+    let server = Config { security: Plain::server().into(), ..judged.clone() };
+    let client = Plain::client("user", "secret").expect("a client");
+    let client = Config { security: Security::from(client), ..tolerant(SocketType::Pull) };
+    for config in [judged, server, client] {
+        for (version, stream) in [
+            (V1_0, old_frame(0, b"")),
+            (V1_0, old_long_frame(0, 256, &[1; 255])),
+            (V1_0, old_greeting(0, 8)),
+            (V2_0, old_greeting(1, 8)),
+            (V2_0, old_greeting(2, 8)),
+        ] {
+            let mut engine = started(config.clone());
+            let refused = (vec![], Some(ProtocolError::VersionWithoutSecurity { version }));
+            assert_eq!(feed(&mut engine, &stream), refused);
+            assert!(take_output(&mut engine).len() <= 11, "neither type nor identity");
+        }
+    }
 }
 
 #[test]
