@@ -90,6 +90,14 @@ pub struct Options {
     pub affinity: u64,
     /// Connections in the middle of their handshake that one listener keeps; the oldest goes first. Default 1024.
     pub max_pending_handshakes: usize,
+    /// Most bytes of commands accepted from a peer until it is admitted. Default 16 KiB; at least 2 KiB, which every
+    /// mechanism makes do with.
+    pub max_handshake_size: usize,
+    /// Most bytes of metadata accepted from a peer: the properties of its READY, names and lengths included. Default
+    /// 8 KiB; at least 512 bytes, for a socket type and a routing id.
+    pub max_metadata_size: usize,
+    /// Most PINGs accepted from a peer within a second; the connection that exceeds it is closed. Default 10 000.
+    pub max_pings_per_second: u32,
     /// Most subscriptions a publisher takes from one peer, and most that an XPUB keeps until it is received from; the
     /// connection that exceeds it is closed. Peers in this process are not counted. Default 4 194 304.
     pub max_subscriptions: usize,
@@ -204,6 +212,9 @@ impl Default for Options {
             heartbeat_timeout: None,
             affinity: 0,
             max_pending_handshakes: 1024,
+            max_handshake_size: 16 * 1024,
+            max_metadata_size: 8 * 1024,
+            max_pings_per_second: 10_000,
             max_subscriptions: 4 << 20,
             max_subscription_bytes: 256 << 20,
             oldest_zmtp: ZmtpVersion::V2_0,
@@ -282,6 +293,15 @@ impl Options {
         }
         if self.max_frames == 0 {
             return refuse("max_frames", "a message has at least one frame");
+        }
+        if self.max_handshake_size < 2048 {
+            return refuse("max_handshake_size", "an honest handshake takes up to 2048 bytes");
+        }
+        if self.max_metadata_size < 512 {
+            return refuse("max_metadata_size", "an honest peer needs up to 512 bytes");
+        }
+        if self.max_pings_per_second == 0 {
+            return refuse("max_pings_per_second", "a peer may check now and then that we are here");
         }
         if self.max_subscriptions == 0 {
             return refuse("max_subscriptions", "a peer that may not subscribe gets nothing");

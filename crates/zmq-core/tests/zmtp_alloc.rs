@@ -65,7 +65,12 @@ fn peak_above<T>(base: isize, work: impl FnOnce() -> T) -> (isize, T) {
 
 fn engine(max_message_size: Option<u64>) -> Engine {
     let config = Config::new(SocketType::XPub, &Options::default());
-    let config = Config { oldest_version: ZmtpVersion::V1_0, max_message_size, ..config };
+    let config = Config {
+        oldest_version: ZmtpVersion::V1_0,
+        max_message_size,
+        max_pings_per_second: u32::MAX,
+        ..config
+    };
     Engine::new(Arc::new(config), Instant::now())
 }
 

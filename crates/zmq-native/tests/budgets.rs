@@ -246,3 +246,139 @@ fn a_routing_id_that_is_taken() {
         assert_eq!(message, ["bob", "still here"].into());
     }
 }
+
+/// A PULL, bound, with a PUSH that must go on through everything.
+struct Intake {
+    pull: zmq::Pull,
+    endpoint: Endpoint,
+    monitor: Monitor,
+    friend: zmq::Push,
+}
+
+impl Intake {
+    fn new(set: impl FnOnce(&mut Options)) -> Intake {
+        let context = context();
+        let mut options = Options::default();
+        set(&mut options);
+        let mut pull = zmq::Pull::with_options(&context, options).expect("pull");
+        let monitor = pull.monitor().expect("monitor");
+        let endpoint = pull.bind_to("tcp://127.0.0.1:*").expect("bind");
+        let friend = zmq::Push::builder_in(&context).connect(&endpoint).expect("connect");
+        let mut intake = Intake { pull, endpoint, monitor, friend };
+        intake.friend_is_served();
+        intake
+    }
+
+    #[track_caller]
+    fn friend_is_served(&mut self) {
+        self.friend.send("friend").expect("send");
+        assert_eq!(self.pull.recv_timeout(LONG).expect("receive"), "friend".into());
+    }
+}
+
+#[test]
+fn pings_are_counted() {
+    let mut intake = Intake::new(|options| options.max_pings_per_second = 10);
+    let ping = frame(4, b"\x04PING\0\0");
+    let mut noisy = Raw::peer(&intake.endpoint, "PUSH");
+    noisy.send(&ping.repeat(10));
+    noisy.send(&frame(0, b"calm"));
+    assert_eq!(intake.pull.recv_timeout(LONG).expect("receive"), "calm".into());
+    noisy.send(&ping.repeat(1000));
+    let reason = fault(&mut intake.monitor);
+    assert!(reason.contains("10 PINGs") && reason.contains("max_pings_per_second"), "{reason}");
+    assert!(noisy.is_closed());
+    intake.friend_is_served();
+}
+
+/// A READY with a property of so many bytes.
+fn bulky_ready(size: usize) -> Vec<u8> {
+    let mut body = ready("PUSH")[2..].to_vec();
+    body.extend(b"\x06X-Bulk");
+    body.extend((size as u32).to_be_bytes());
+    body.resize(body.len() + size, b'x');
+    [&[6], &(body.len() as u64).to_be_bytes()[..], &body].concat()
+}
+
+#[test]
+fn what_a_peer_says_of_itself_is_counted() {
+    for (limit, fits, bursts) in [(8192, 8000, 8192), (600, 500, 600), (1 << 20, 1 << 19, 1 << 20)] {
+        let mut intake = Intake::new(|options| {
+            options.max_metadata_size = limit;
+            options.max_handshake_size = 2 << 20;
+        });
+        let mut talker = Raw::connect(&intake.endpoint);
+        talker.send(&greeting());
+        talker.send(&bulky_ready(fits));
+        talker.send(&frame(0, b"welcome"));
+        assert_eq!(intake.pull.recv_timeout(LONG).expect("receive"), "welcome".into());
+        let mut talker = Raw::connect(&intake.endpoint);
+        talker.send(&greeting());
+        talker.send(&bulky_ready(bursts));
+        let reason = refusal(&mut intake.monitor);
+        assert!(reason.contains(&limit.to_string()) && reason.contains("max_metadata_size"), "{reason}");
+        assert!(talker.is_closed());
+        intake.friend_is_served();
+    }
+}
+
+#[test]
+fn what_a_peer_sends_before_it_is_admitted_is_counted() {
+    let mut intake = Intake::new(|options| options.max_handshake_size = 2048);
+    for (size, admitted) in [(1900, true), (2048, false)] {
+        let mut talker = Raw::connect(&intake.endpoint);
+        talker.send(&greeting());
+        talker.send(&bulky_ready(size));
+        if admitted {
+            talker.send(&frame(0, b"welcome"));
+            assert_eq!(intake.pull.recv_timeout(LONG).expect("receive"), "welcome".into());
+            continue;
+        }
+        let reason = refusal(&mut intake.monitor);
+        assert!(reason.contains("2048") && reason.contains("max_handshake_size"), "{reason}");
+        assert!(talker.is_closed());
+    }
+    intake.friend_is_served();
+}
+
+#[test]
+fn parts_and_bytes_of_a_message_are_counted() {
+    let mut intake = Intake::new(|options| {
+        options.max_frames = 3;
+        options.max_message_size = Some(300);
+    });
+    let part = |flags, size| frame(flags, &vec![b'x'; size]);
+    for (message, option) in [
+        ([part(1, 0), part(1, 0), part(1, 0), part(0, 0)].concat(), "3 frames"),
+        ([part(1, 100), part(1, 100), part(0, 101)].concat(), "accepts 300"),
+    ] {
+        let mut greedy = Raw::peer(&intake.endpoint, "PUSH");
+        greedy.send(&[part(1, 100), part(1, 100), part(0, 100)].concat());
+        assert_eq!(intake.pull.recv_timeout(LONG).expect("receive").size(), 300);
+        greedy.send(&message);
+        let reason = fault(&mut intake.monitor);
+        assert!(reason.contains(option), "{reason}");
+        assert!(greedy.is_closed());
+        intake.friend_is_served();
+    }
+}
+
+#[test]
+fn handshakes_in_progress_are_counted() {
+    let mut intake = Intake::new(|options| options.max_pending_handshakes = 3);
+    let mut slow: Vec<Raw> = (0..4).map(|_| Raw::connect(&intake.endpoint)).collect();
+    let reason = refusal(&mut intake.monitor);
+    assert!(reason.contains("too many handshakes"), "{reason}");
+    assert!(slow.remove(0).is_closed(), "the oldest");
+    intake.friend_is_served();
+    let mut peer = Raw::peer(&intake.endpoint, "PUSH");
+    peer.send(&frame(0, b"quick"));
+    assert_eq!(intake.pull.recv_timeout(LONG).expect("receive"), "quick".into());
+    // The others still have their time.
+    for mut late in slow {
+        late.send(&greeting());
+        late.send(&ready("PUSH"));
+        late.send(&frame(0, b"late"));
+        assert_eq!(intake.pull.recv_timeout(LONG).expect("receive"), "late".into());
+    }
+}

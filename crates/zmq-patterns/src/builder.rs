@@ -130,6 +130,9 @@ setters! {
     heartbeat_timeout: Option<Duration>;
     affinity: u64;
     max_pending_handshakes: usize;
+    max_handshake_size: usize;
+    max_metadata_size: usize;
+    max_pings_per_second: u32;
     max_subscriptions: usize;
     max_subscription_bytes: usize;
     oldest_zmtp: ZmtpVersion;

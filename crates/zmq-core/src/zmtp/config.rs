@@ -23,6 +23,12 @@ pub struct Config {
     pub max_message_size: Option<u64>,
     /// Most frames in one message accepted; zero counts as one.
     pub max_frames: usize,
+    /// Most bytes of commands until the peer is admitted.
+    pub max_handshake_size: usize,
+    /// Most bytes of the peer's properties.
+    pub max_metadata_size: usize,
+    /// Most PINGs within a second.
+    pub max_pings_per_second: u32,
     /// How long the handshake may take, from [`Engine::new`](super::Engine::new) on.
     pub handshake_timeout: Option<Duration>,
     /// A PING is sent each time this has passed.
@@ -44,6 +50,9 @@ impl Config {
             judged: options.authenticator.is_some(),
             max_message_size: options.max_message_size,
             max_frames: options.max_frames,
+            max_handshake_size: options.max_handshake_size,
+            max_metadata_size: options.max_metadata_size,
+            max_pings_per_second: options.max_pings_per_second,
             handshake_timeout: options.handshake_timeout,
             heartbeat_interval: options.heartbeat_interval,
             heartbeat_ttl: options.heartbeat_ttl,

@@ -322,11 +322,13 @@ impl Engine {
         Ok(self.decoder.start_body(header, length, input))
     }
 
-    fn admit(&self, header: &Header) -> Result<usize, ProtocolError> {
-        match &self.phase {
-            Phase::Greeting(_) | Phase::Handshake(_) => Handshake::admit(header)?,
+    fn admit(&mut self, header: &Header) -> Result<usize, ProtocolError> {
+        match &mut self.phase {
+            Phase::Handshake(handshake) => handshake.admit(header, &self.config)?,
             Phase::Identity(_) => Identity::admit(header)?,
-            Phase::Unasked | Phase::Ready | Phase::Closed => self.assembly.admit(header)?,
+            Phase::Greeting(_) | Phase::Unasked | Phase::Ready | Phase::Closed => {
+                self.assembly.admit(header)?
+            }
             Phase::Sealed(seal) => self.assembly.admit_sealed(header, seal.overhead())?,
         }
         let size = header.length;
@@ -339,7 +341,10 @@ impl Engine {
         match Command::parse(body)? {
             Command::Subscribe(topic) if publishes => return Ok(Some(subscription(1, topic))),
             Command::Cancel(topic) if publishes => return Ok(Some(subscription(0, topic))),
-            Command::Ping { ttl, context } => self.answer_ping(ttl, context),
+            Command::Ping { ttl, context } => {
+                self.timers.count_ping(&self.config)?;
+                self.answer_ping(ttl, context);
+            }
             // Of use to others (JOIN, LEAVE), or too late (READY, ERROR): ignored, as libzmq does.
             _ => {}
         }

@@ -69,8 +69,21 @@ pub enum ProtocolError {
         /// The name of the property.
         name: Box<str>,
     },
-    /// The peer's metadata has more than 8 KiB or 64 properties.
-    MetadataTooLarge,
+    /// The peer's metadata is larger than we accept, or has more than 64 properties.
+    MetadataTooLarge {
+        /// What we accept, in bytes.
+        limit: usize,
+    },
+    /// The peer's handshake is larger than we accept.
+    HandshakeTooLarge {
+        /// What we accept, in bytes.
+        limit: usize,
+    },
+    /// The peer sent more PINGs within a second than we accept.
+    TooManyPings {
+        /// What we accept.
+        limit: u32,
+    },
     /// The two socket types may not talk to each other.
     IncompatibleSocketType {
         /// Our type.
@@ -172,7 +185,8 @@ impl ProtocolError {
             ProtocolError::UnexpectedCommand { .. } => Some("Unexpected command"),
             ProtocolError::MalformedCommand { .. } => Some("Malformed command"),
             ProtocolError::DuplicateProperty { .. } => Some("Duplicate property"),
-            ProtocolError::MetadataTooLarge => Some("Metadata too large"),
+            ProtocolError::MetadataTooLarge { .. } => Some("Metadata too large"),
+            ProtocolError::HandshakeTooLarge { .. } => Some("Handshake too large"),
             ProtocolError::IncompatibleSocketType { .. } => Some("Incompatible socket type"),
             ProtocolError::UnknownSocketType { .. } => Some("Unknown socket type"),
             ProtocolError::HandshakeTimeout { .. } => Some("Handshake timed out"),
@@ -195,6 +209,7 @@ impl ProtocolError {
             | ProtocolError::Exhausted { .. }
             | ProtocolError::MessageTooLarge { .. }
             | ProtocolError::TooManyFrames { .. }
+            | ProtocolError::TooManyPings { .. }
             | ProtocolError::HeartbeatTimeout { .. }
             | ProtocolError::TimeToLiveExpired { .. }
             | ProtocolError::Closed => None,
@@ -242,9 +257,18 @@ impl fmt::Display for ProtocolError {
             ProtocolError::DuplicateProperty { name } => {
                 write!(f, "the peer sent the property \"{name}\" twice")
             }
-            ProtocolError::MetadataTooLarge => {
-                f.write_str("the peer sent more than 8 KiB or 64 properties of metadata")
-            }
+            ProtocolError::MetadataTooLarge { limit } => write!(
+                f,
+                "the peer sent more than {limit} bytes (option `max_metadata_size`) or 64 properties of metadata"
+            ),
+            ProtocolError::HandshakeTooLarge { limit } => write!(
+                f,
+                "the peer sent more than {limit} bytes before it was admitted (option `max_handshake_size`)"
+            ),
+            ProtocolError::TooManyPings { limit } => write!(
+                f,
+                "the peer sent more than {limit} PINGs within a second (option `max_pings_per_second`)"
+            ),
             ProtocolError::IncompatibleSocketType { ours, theirs } => {
                 write!(f, "the peer is a {theirs} socket, which cannot talk to a {ours} socket")
             }

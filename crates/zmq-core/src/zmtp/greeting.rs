@@ -401,7 +401,7 @@ mod tests {
         ] {
             let receive = |config| Greeting::new().receive(&mut &bytes[..], config, &mut Output::default());
             assert!(matches!(receive(&null), Ok(Some(_))));
-            let refused = Err(ProtocolError::UnsupportedVersion { version, oldest: ZmtpVersion::V3_0 });
+            let refused = Err(ProtocolError::VersionWithoutSecurity { version });
             assert_eq!((receive(&judged), receive(&plain)), (refused.clone(), refused));
         }
     }

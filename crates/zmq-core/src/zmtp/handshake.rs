@@ -14,12 +14,12 @@ use crate::security::{Admission, Claim, Verdict};
 use crate::socket_type::SocketType;
 use bytes::Bytes;
 
-/// Most bytes of metadata.
-const MAX_METADATA: usize = 8 * 1024;
 /// Most properties.
 const MAX_PROPERTIES: usize = 64;
-/// The longest command of a handshake: the metadata, and what a mechanism says besides.
-const MAX_COMMAND: u64 = MAX_METADATA as u64 + 512;
+/// What a command of a mechanism says besides metadata, in bytes at most.
+const BESIDES_METADATA: u64 = 512;
+/// The bytes of the shortest header of a frame.
+const HEADER: u64 = 2;
 /// Only the authentication and the transport may say these of a peer, never the peer itself.
 const VOUCHED_FOR_BY_US: [&str; 2] = [USER_ID, "Peer-Address"];
 const USER_ID: &str = "User-Id";
@@ -31,6 +31,8 @@ pub(super) struct Handshake {
     judging: bool,
     /// What it says of the peer.
     admission: Admission,
+    /// The bytes of all commands that came.
+    size: u64,
 }
 
 /// What a step of the handshake has come to.
@@ -48,20 +50,26 @@ impl Handshake {
     pub fn start(config: &Config, output: &mut Output) -> Result<(Handshake, Step), ProtocolError> {
         let terms = Terms { metadata: metadata(config), judged: config.judged };
         let exchange = config.security.mechanism().exchange(terms);
-        let mut handshake = Handshake { exchange, judging: false, admission: Admission::default() };
+        let mut handshake = Handshake { exchange, judging: false, admission: Admission::default(), size: 0 };
         let progress = handshake.exchange.start(&mut Commands::new(output))?;
         let step = handshake.settle(progress, config)?;
         Ok((handshake, step))
     }
 
     /// Whether the frame of `header` may come; asked before any of it is kept.
-    pub fn admit(header: &Header) -> Result<(), ProtocolError> {
+    pub fn admit(&mut self, header: &Header, config: &Config) -> Result<(), ProtocolError> {
         // RFC 37, handshake: commands only; libzmq does not look.
         if !header.command {
             return Err(ProtocolError::MessageInHandshake);
         }
-        if header.length > MAX_COMMAND {
-            return Err(ProtocolError::MetadataTooLarge);
+        let limit = config.max_metadata_size;
+        if header.length > (limit as u64).saturating_add(BESIDES_METADATA) {
+            return Err(ProtocolError::MetadataTooLarge { limit });
+        }
+        let limit = config.max_handshake_size;
+        self.size = self.size.saturating_add(HEADER).saturating_add(header.length);
+        if self.size > limit as u64 {
+            return Err(ProtocolError::HandshakeTooLarge { limit });
         }
         Ok(())
     }
@@ -100,7 +108,7 @@ impl Handshake {
                 Step::Judge(claim)
             }
             Progress::Complete { metadata, seal } => {
-                let mut peer = peer(&metadata, config.socket_type)?;
+                let mut peer = peer(&metadata, config)?;
                 self.describe(&mut peer);
                 Step::Complete(Box::new(peer), seal)
             }
@@ -141,9 +149,10 @@ fn write_property(body: &mut Vec<u8>, name: &str, value: &[u8]) {
     body.extend_from_slice(value);
 }
 
-/// The peer as its metadata describes it, if `ours` may talk to it.
-fn peer(metadata: &[u8], ours: SocketType) -> Result<Peer, ProtocolError> {
-    let properties = parse_metadata(metadata)?;
+/// The peer as its metadata describes it, if we may talk to it.
+fn peer(metadata: &[u8], config: &Config) -> Result<Peer, ProtocolError> {
+    let ours = config.socket_type;
+    let properties = parse_metadata(metadata, config.max_metadata_size)?;
     let find = |name: &str| {
         properties.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
     };
@@ -176,9 +185,9 @@ fn routing_id(identity: Bytes) -> Result<Bytes, ProtocolError> {
 }
 
 /// The properties of a READY, in order.
-fn parse_metadata(metadata: &[u8]) -> Result<Vec<(String, Bytes)>, ProtocolError> {
-    if metadata.len() > MAX_METADATA {
-        return Err(ProtocolError::MetadataTooLarge);
+fn parse_metadata(metadata: &[u8], limit: usize) -> Result<Vec<(String, Bytes)>, ProtocolError> {
+    if metadata.len() > limit {
+        return Err(ProtocolError::MetadataTooLarge { limit });
     }
     let mut properties: Vec<(String, Bytes)> = Vec::new();
     let mut rest = metadata;
@@ -188,7 +197,7 @@ fn parse_metadata(metadata: &[u8]) -> Result<Vec<(String, Bytes)>, ProtocolError
         rest = after;
         count += 1;
         if count > MAX_PROPERTIES {
-            return Err(ProtocolError::MetadataTooLarge);
+            return Err(ProtocolError::MetadataTooLarge { limit });
         }
         if properties.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
             return Err(ProtocolError::DuplicateProperty { name: name.into() });
@@ -221,6 +230,12 @@ fn is_property_name(name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::options::Options;
+
+    const MAX_METADATA: usize = 8 * 1024;
+
+    fn peer(metadata: &[u8], ours: SocketType) -> Result<Peer, ProtocolError> {
+        super::peer(metadata, &config(ours))
+    }
 
     fn config(socket_type: SocketType) -> Config {
         Config::new(socket_type, &Options::default())
@@ -323,14 +338,34 @@ mod tests {
     fn metadata_is_bounded() {
         let names: Vec<String> = (0..65).map(|i| format!("X-{i}")).collect();
         let many: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b""[..])).collect();
-        assert!(parse_metadata(&metadata(&many[..64])).is_ok());
-        assert_eq!(parse_metadata(&metadata(&many)), Err(ProtocolError::MetadataTooLarge));
-        assert!(parse_metadata(&metadata(&[("X", &[0; MAX_METADATA - 6])])).is_ok());
-        let huge = metadata(&[("X", &[0; MAX_METADATA - 5])]);
-        assert_eq!(parse_metadata(&huge), Err(ProtocolError::MetadataTooLarge));
-        let header = |length| Header { more: false, command: true, length };
-        assert_eq!(Handshake::admit(&header(MAX_COMMAND)), Ok(()));
-        assert_eq!(Handshake::admit(&header(MAX_COMMAND + 1)), Err(ProtocolError::MetadataTooLarge));
+        let parse =
+            |metadata: &[u8]| parse_metadata(metadata, MAX_METADATA).map(|properties| properties.len());
+        let too_large = ProtocolError::MetadataTooLarge { limit: MAX_METADATA };
+        assert_eq!(parse(&metadata(&many[..64])), Ok(64));
+        assert_eq!(parse(&metadata(&many)), Err(too_large.clone()));
+        assert_eq!(parse(&metadata(&[("X", &[0; MAX_METADATA - 6])])), Ok(1));
+        assert_eq!(parse(&metadata(&[("X", &[0; MAX_METADATA - 5])])), Err(too_large.clone()));
+        let largest = MAX_METADATA as u64 + BESIDES_METADATA;
+        assert_eq!(admit_each(&[largest]), Ok(()));
+        assert_eq!(admit_each(&[largest + 1]), Err(too_large));
+    }
+
+    #[test]
+    fn commands_are_bounded_together() {
+        let refused = Err(ProtocolError::HandshakeTooLarge { limit: 16 * 1024 });
+        assert_eq!(admit_each(&[8000, 8000]), Ok(()));
+        assert_eq!(admit_each(&[8000, 8000, 378]), Ok(()));
+        assert_eq!(admit_each(&[8000, 8000, 379]), refused);
+        assert_eq!(admit_each(&[0; 8192]), Ok(()));
+        assert_eq!(admit_each(&[0; 8193]), refused, "empty ones have headers");
+    }
+
+    /// Whether a handshake of commands of these lengths is let through.
+    fn admit_each(lengths: &[u64]) -> Result<(), ProtocolError> {
+        let config = config(SocketType::Pull);
+        let (mut handshake, _) = Handshake::start(&config, &mut Output::default()).expect("a start");
+        let header = |length: &u64| Header { more: false, command: true, length: *length };
+        lengths.iter().try_for_each(|length| handshake.admit(&header(length), &config))
     }
 
     #[test]

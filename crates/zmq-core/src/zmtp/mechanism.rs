@@ -71,7 +71,7 @@ pub trait Exchange: Send {
     /// Whatever keeps the handshake from beginning, a lack of randomness say; the connection is closed.
     fn start(&mut self, commands: &mut Commands<'_>) -> Result<Progress, ProtocolError>;
 
-    /// The body of the peer's next command: at most 8704 bytes, as they came. It may arrive while the authenticator
+    /// The body of the peer's next command: at most the option `max_metadata_size` and 512 bytes, as they came. It may arrive while the authenticator
     /// still thinks.
     ///
     /// # Errors

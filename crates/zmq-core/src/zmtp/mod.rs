@@ -34,9 +34,10 @@
 //! the socket type of a 2.0 peer.
 //!
 //! # Bounds
-//! Until the handshake is over an engine holds less than 16 KiB of what the peer sent. After it, what it holds is at
-//! most twice what arrived of the message that is arriving, plus 64 KiB, plus the size of a [`Frame`](crate::Frame)
-//! for each part; the option values `max_message_size` and `max_frames` bound both.
+//! Until the handshake is over an engine holds at most one command of what the peer sent, and takes 16 KiB at most
+//! (`max_metadata_size`, `max_handshake_size`). After it, what it holds is at most twice what arrived of the message
+//! that is arriving, plus 64 KiB, plus the size of a [`Frame`](crate::Frame) for each part; the option values
+//! `max_message_size` and `max_frames` bound both.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(

@@ -15,6 +15,8 @@ pub(super) struct Timers {
     unanswered_since: Option<Instant>,
     /// How long the peer told us to wait for its next sign of life.
     peer_ttl: Option<Duration>,
+    /// When the PINGs that are counted began to arrive, and how many it were since.
+    pings: (Instant, u32),
 }
 
 impl Timers {
@@ -25,6 +27,7 @@ impl Timers {
             last_received: now,
             unanswered_since: None,
             peer_ttl: None,
+            pings: (now, 0),
         }
     }
 
@@ -44,6 +47,20 @@ impl Timers {
     pub fn received(&mut self, now: Instant) {
         self.last_received = now;
         self.unanswered_since = None;
+    }
+
+    /// A PING is what arrived last; they are counted by the second.
+    pub fn count_ping(&mut self, config: &Config) -> Result<(), ProtocolError> {
+        let (since, count) = &mut self.pings;
+        if self.last_received.saturating_duration_since(*since) >= Duration::from_secs(1) {
+            self.pings = (self.last_received, 1);
+            return Ok(());
+        }
+        *count = count.saturating_add(1);
+        if *count > config.max_pings_per_second {
+            return Err(ProtocolError::TooManyPings { limit: config.max_pings_per_second });
+        }
+        Ok(())
     }
 
     /// The peer's PING says how long its silence may last; `None`: for ever.

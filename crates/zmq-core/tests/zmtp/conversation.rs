@@ -4,7 +4,7 @@ use crate::common::*;
 use bytes::Bytes;
 use std::io::IoSlice;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use zmq_core::zmtp::{Config, Engine, Event, ProtocolError};
 use zmq_core::{Frame, Message, SocketType};
 
@@ -200,6 +200,23 @@ fn a_flood_of_pings_does_not_make_the_output_grow() {
 }
 
 #[test]
+fn pings_are_counted_by_the_second() {
+    let start = Instant::now();
+    let config = Config { max_pings_per_second: 3, ..config(SocketType::Pull) };
+    let mut pull = facing(config, 1, "PUSH", start);
+    let ping = command("PING", b"\0\0");
+    for seconds in 0..100 {
+        let now = start + Duration::from_secs(seconds);
+        assert_eq!(feed_at(&mut pull, &ping.repeat(3), now), (vec![], None));
+        // Messages between them change nothing.
+        assert_eq!(messages(feed_at(&mut pull, &frame(0, b"x"), now + Duration::from_millis(999))).len(), 1);
+    }
+    let almost = start + Duration::from_millis(99_999);
+    let refused = ProtocolError::TooManyPings { limit: 3 };
+    assert_eq!(feed_at(&mut pull, &ping, almost), (vec![], Some(refused)));
+}
+
+#[test]
 fn a_refusal_says_why() {
     let mut pull = engine(SocketType::Pull);
     feed(&mut pull, &greeting(1));
@@ -253,7 +270,10 @@ fn only_commands_belong_in_a_handshake() {
         after_greeting(&command("PING", b"\0\0")),
         Some(ProtocolError::UnexpectedCommand { .. })
     ));
-    assert_eq!(after_greeting(&long_frame(4, 1 << 20, b"")), Some(ProtocolError::MetadataTooLarge));
+    assert_eq!(
+        after_greeting(&long_frame(4, 1 << 20, b"")),
+        Some(ProtocolError::MetadataTooLarge { limit: 8192 })
+    );
     assert_eq!(after_greeting(&[8]), Some(ProtocolError::ReservedFlags { flags: 8 }));
     assert_eq!(after_greeting(&[5]), Some(ProtocolError::CommandWithMore));
 }
