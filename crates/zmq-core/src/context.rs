@@ -25,7 +25,8 @@ use std::time::{Duration, Instant};
 ///
 /// # fork
 /// A context belongs to the process that made it. In a child, calls fail with [`Error::Forked`] and dropping does
-/// nothing.
+/// nothing. What the parent had received may still be taken out; and a child that is forked in the middle of a flood, or
+/// that sends over inproc, may be told only after some messages. Nothing of it reaches anybody outside of the child.
 #[derive(Clone)]
 pub struct Context {
     handle: Arc<Handle>,

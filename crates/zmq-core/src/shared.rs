@@ -28,6 +28,7 @@ pub(crate) struct SocketShared {
     /// What a SUB or XSUB is subscribed to. Held while a change is written to the pipes, and while a fresh
     /// connection sends what is held, so that each publisher gets each change exactly once.
     pub(crate) subscriptions: Mutex<Subscriptions>,
+    /// Every call fails: the context was shut down, or this is a forked child.
     terminated: AtomicBool,
     pipe_ids: Mutex<Slab<()>>,
     /// Never repeats while anybody remembers; begins anywhere, so that ids of an earlier run do not match.
@@ -76,6 +77,11 @@ impl SocketShared {
         self.terminated.store(true, Ordering::Release);
         self.incoming.nudge();
         self.outgoing.nudge();
+    }
+
+    /// As [`terminate`](SocketShared::terminate), in a forked child, where nobody waits and locks may be held for ever.
+    pub(crate) fn disown(&self) {
+        self.terminated.store(true, Ordering::Release);
     }
 
     pub(crate) fn is_terminated(&self) -> bool {

@@ -33,6 +33,19 @@ struct Core {
     context: Context,
 }
 
+impl Core {
+    /// What does the socket's I/O. None in a forked child, where it is the parent's: the connections lead to the parent's
+    /// peers, and its locks may be held by threads that do not exist here. All later calls then fail.
+    fn own_driver(&self) -> Option<&Arc<Driver>> {
+        let driver = self.driver.get()?;
+        if self.context.shared().is_forked() {
+            self.shared.disown();
+            return None;
+        }
+        Some(driver)
+    }
+}
+
 #[derive(Default)]
 struct Attachments {
     bound: Vec<(Endpoint, Option<Guard>)>,
@@ -132,9 +145,9 @@ impl SocketBase {
         self.core.shared.monitor.subscribe()
     }
 
-    /// The numbers so far.
+    /// The numbers so far. In a forked child nothing is queued.
     pub fn stats(&self) -> Stats {
-        let queued = self.core.driver.get().map_or(0, |driver| driver.queued());
+        let queued = self.core.own_driver().map_or(0, |driver| driver.queued());
         self.core.shared.counters.snapshot(queued)
     }
 
@@ -335,12 +348,6 @@ impl Watcher {
 
 /// Numbers that only the pattern knows.
 impl SocketBase {
-    /// The application sent a message.
-    #[inline]
-    pub fn count_sent(&self) {
-        self.core.shared.counters.app.sent.add(1);
-    }
-
     /// The application received a message.
     #[inline]
     pub fn count_received(&self) {
@@ -375,29 +382,80 @@ struct OutputState {
     /// Bytes sent since the last write.
     unpumped: usize,
     budget: Budget,
+    process: Asked,
+}
+
+/// When the system was last asked whose process this is. It is not for each message: that is a system call.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Asked {
+    /// In this very call.
+    Now,
+    /// Since something was last sent.
+    Since,
+    /// Before.
+    #[default]
+    Before,
 }
 
 /// What a message costs beside its body when batches are measured.
 const MESSAGE_OVERHEAD: usize = 16;
 
 impl SocketBase {
+    /// To be called before a message is sent, so that a child of this process gets it back. In the middle of a flood
+    /// nobody asks for the process: what a child sends then is noticed, and thrown away, at the latest when a batch is due
+    /// or its pipe is full.
+    ///
+    /// # Errors
+    /// [`Error::Terminated`], [`Error::Forked`].
+    #[inline]
+    pub fn begin_send(&mut self) -> Result<()> {
+        if self.output.process == Asked::Before
+            && self.core.driver.get().is_some_and(|driver| !driver.is_sweeping())
+        {
+            self.core.own_driver();
+            self.output.process = Asked::Now;
+        }
+        self.check()
+    }
+
+    /// To be called after [`begin_send`](SocketBase::begin_send), with whether the message was sent.
+    #[inline]
+    pub fn end_send(&mut self, sent: bool) {
+        if sent {
+            self.core.shared.counters.app.sent.add(1);
+        }
+        if self.output.process == Asked::Now {
+            self.output.process = Asked::Since;
+        }
+    }
+
     /// To be called after messages of `size` bytes went into pipes.
     #[inline]
     pub fn after_send(&mut self, size: usize) {
         let Some(driver) = self.core.driver.get() else { return };
+        let asked = std::mem::replace(&mut self.output.process, Asked::Before);
         self.output.unpumped += size + MESSAGE_OVERHEAD;
-        if self.output.unpumped >= BATCH {
+        let batch_is_due = self.output.unpumped >= BATCH;
+        if batch_is_due || driver.has_output_posted() && !driver.is_sweeping() {
+            self.write(batch_is_due, asked);
+        }
+    }
+
+    fn write(&mut self, batch_is_due: bool, asked: Asked) {
+        let driver = if asked == Asked::Now { self.core.driver.get() } else { self.core.own_driver() };
+        let Some(driver) = driver else { return };
+        if batch_is_due {
             self.output.unpumped = 0;
             driver.pump(Pump::Batch);
-        } else if driver.has_output_posted() && !driver.is_sweeping() {
+        } else {
             self.output.pump_or_defer(driver);
         }
     }
 
     /// Writes what waits, on this thread: before it drops a message or waits for room.
     pub fn pump(&mut self) {
-        if let Some(driver) = self.core.driver.get() {
-            self.output.unpumped = 0;
+        self.output.unpumped = 0;
+        if let Some(driver) = self.core.own_driver() {
             driver.pump(Pump::Drain);
         }
     }
@@ -456,20 +514,29 @@ impl Budget {
 
 /// Waiting.
 impl SocketBase {
-    /// Whether the context was shut down.
+    /// Whether the context was shut down, or the socket is known to be the parent's.
     ///
     /// # Errors
     /// [`Error::Terminated`], [`Error::Forked`].
+    #[inline]
     pub fn check(&self) -> Result<()> {
         if self.core.shared.is_terminated() {
-            return Err(Error::Terminated);
+            return Err(if self.is_forked() { Error::Forked } else { Error::Terminated });
         }
         Ok(())
     }
 
+    /// As [`check`](SocketBase::check), for calls that are rare: asks whose process this is.
+    ///
+    /// # Errors
+    /// [`Error::Terminated`], [`Error::Forked`].
+    pub fn check_process(&self) -> Result<()> {
+        self.core.context.shared().check()
+    }
+
     /// Looks for input without waiting, if this thread has the reactor; otherwise the I/O thread looks.
     pub fn poll_input(&mut self) {
-        let Some(driver) = self.core.driver.get() else { return };
+        let Some(driver) = self.core.own_driver() else { return };
         if driver.lease.is_foreground() {
             if let Some(mut visit) = driver.try_visit() {
                 visit.peek();

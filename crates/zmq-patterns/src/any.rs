@@ -150,11 +150,7 @@ impl AnySocket {
 
     /// As [`Socket::stats`](crate::Socket::stats).
     pub fn stats(&mut self) -> Stats {
-        self.with(|state| {
-            state.follow();
-            state.base.stats()
-        })
-        .unwrap_or_default()
+        self.with(State::stats).unwrap_or_default()
     }
 
     pub(crate) fn cell(&mut self) -> &mut Cell<State<Box<dyn Pattern>>> {

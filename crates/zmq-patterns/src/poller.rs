@@ -43,6 +43,8 @@ pub struct Poller {
     sockets: Vec<Entry>,
     descriptors: Vec<(RawFd, usize)>,
     ready: Vec<PollEvent>,
+    /// Whose poll it is: a child of this process must not touch it.
+    process: u32,
 }
 
 struct Entry {
@@ -102,7 +104,7 @@ impl<P: Pattern> Watched for State<P> {
     }
 
     fn readiness(&mut self) -> Result<(bool, bool)> {
-        self.with_pattern(|pattern, base| (pattern.can_receive(base), pattern.can_send(base)))
+        State::readiness(self)
     }
 }
 
@@ -151,6 +153,7 @@ impl Poller {
             sockets: Vec::new(),
             descriptors: Vec::new(),
             ready: Vec::new(),
+            process: std::process::id(),
         })
     }
 
@@ -158,7 +161,7 @@ impl Poller {
     /// poller is dropped; it may be dropped before.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] if the key is taken, [`Error::Terminated`].
+    /// [`Error::InvalidOption`] if the key is taken, [`Error::Terminated`], [`Error::Forked`].
     pub fn add(&mut self, socket: &mut impl Pollable, key: usize) -> Result<()> {
         self.check_key(key)?;
         let socket = sealed::Sealed::share(socket).ok_or(Error::Terminated)?;
@@ -171,7 +174,8 @@ impl Poller {
     /// [removed](Poller::remove) before it is closed.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] if the key is taken; [`Error::Io`] if the system cannot wait for this descriptor.
+    /// [`Error::InvalidOption`] if the key is taken; [`Error::Io`] if the system cannot wait for this descriptor;
+    /// [`Error::Forked`].
     pub fn add_fd(&mut self, descriptor: &impl AsFd, key: usize) -> Result<()> {
         self.check_key(key)?;
         let fd = descriptor.as_fd().as_raw_fd();
@@ -180,8 +184,11 @@ impl Poller {
         Ok(())
     }
 
-    /// Forgets what was added as `key`. `false`: nothing was.
+    /// Forgets what was added as `key`. `false`: nothing was, or this is a forked child.
     pub fn remove(&mut self, key: usize) -> bool {
+        if self.check_process().is_err() {
+            return false;
+        }
         if let Some(index) = self.sockets.iter().position(|entry| entry.key == key) {
             self.sockets.swap_remove(index).forget();
             return true;
@@ -196,7 +203,8 @@ impl Poller {
     /// is. Nothing is reported after a timeout. Sockets that are only writable do not end the wait.
     ///
     /// # Errors
-    /// [`Error::Terminated`] if the context of one of the sockets was shut down; [`Error::Io`].
+    /// [`Error::Terminated`] if the context of one of the sockets was shut down; [`Error::Forked`] in a child of the
+    /// process that made the poller; [`Error::Io`].
     pub fn wait(&mut self, timeout: Option<Duration>) -> Result<&[PollEvent]> {
         self.wait_for(timeout, |event| event.readable)
     }
@@ -214,6 +222,7 @@ impl Poller {
         timeout: Option<Duration>,
         wanted: fn(&PollEvent) -> bool,
     ) -> Result<&[PollEvent]> {
+        self.check_process()?;
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
             self.collect(wanted)?;
@@ -283,7 +292,12 @@ impl Poller {
         self.poll.registry().register(&mut SourceFd(&fd), Token(key), Interest::READABLE)
     }
 
+    fn check_process(&self) -> Result<()> {
+        if self.process == std::process::id() { Ok(()) } else { Err(Error::Forked) }
+    }
+
     fn check_key(&self, key: usize) -> Result<()> {
+        self.check_process()?;
         let taken = self.sockets.iter().any(|entry| entry.key == key)
             || self.descriptors.iter().any(|(_, other)| *other == key);
         if taken || key == WAKER.0 {
@@ -296,6 +310,9 @@ impl Poller {
 
 impl Drop for Poller {
     fn drop(&mut self) {
+        if self.check_process().is_err() {
+            return;
+        }
         for entry in &self.sockets {
             entry.forget();
         }

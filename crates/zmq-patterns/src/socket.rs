@@ -234,14 +234,29 @@ impl<P: Pattern> State<P> {
         self.base.after_send(0);
     }
 
-    #[inline]
+    /// For calls that are rare.
     pub(crate) fn with_pattern<R>(&mut self, work: impl FnOnce(&mut P, &mut SocketBase) -> R) -> Result<R> {
+        self.base.check_process()?;
         self.follow();
-        self.base.check()?;
         match &mut self.pattern.pattern {
             Some(pattern) => Ok(work(pattern, &mut self.base)),
             None => Err(Error::Terminated),
         }
+    }
+
+    /// Whether it can receive and send now.
+    pub(crate) fn readiness(&mut self) -> Result<(bool, bool)> {
+        self.base.check()?;
+        self.follow();
+        let Some(pattern) = &mut self.pattern.pattern else { return Err(Error::Terminated) };
+        Ok((pattern.can_receive(&mut self.base), pattern.can_send(&mut self.base)))
+    }
+
+    pub(crate) fn stats(&mut self) -> Stats {
+        if !self.base.is_forked() {
+            self.follow();
+        }
+        self.base.stats()
     }
 
     #[inline]
@@ -261,16 +276,16 @@ impl<P: Pattern> State<P> {
 
     #[inline]
     fn try_send(&mut self, message: Message) -> Result<(), Refused> {
-        self.follow();
-        if let Err(error) = self.base.check() {
+        if let Err(error) = self.base.begin_send() {
             return Err(Refused::failed(error, message));
         }
+        self.follow();
         let Some(pattern) = &mut self.pattern.pattern else {
             return Err(Refused::failed(Error::Terminated, message));
         };
-        pattern.try_send(message, &mut self.base)?;
-        self.base.count_sent();
-        Ok(())
+        let result = pattern.try_send(message, &mut self.base);
+        self.base.end_send(result.is_ok());
+        result
     }
 
     /// Writes what waits, which may make room; then waits for it.
@@ -299,8 +314,8 @@ impl<P: Pattern> State<P> {
 
     #[inline]
     fn try_receive(&mut self) -> Result<Option<Message>> {
-        self.follow();
         self.base.check()?;
+        self.follow();
         let Some(pattern) = &mut self.pattern.pattern else { return Err(Error::Terminated) };
         let message = pattern.try_receive(&mut self.base)?;
         if message.is_some() {
@@ -435,11 +450,7 @@ impl<K: Kind, E: Environment> Socket<K, E> {
 
     /// The numbers so far.
     pub fn stats(&mut self) -> Stats {
-        self.with(|state| {
-            state.follow();
-            state.base.stats()
-        })
-        .unwrap_or_default()
+        self.with(State::stats).unwrap_or_default()
     }
 
     /// Changes how long what was sent may still go out after the socket is dropped; `None` = as long as it takes

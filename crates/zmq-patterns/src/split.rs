@@ -96,13 +96,13 @@ impl<K: CanSplit> Sender<K> {
     }
 
     fn send_now(&mut self, message: Message) -> Result<(), Refused> {
-        follow(&mut self.outgoing, &mut self.base, &mut self.news, Outgoing::handle);
-        if let Err(error) = self.base.check() {
+        if let Err(error) = self.base.begin_send() {
             return Err(Refused::failed(error, message));
         }
-        self.outgoing.try_send(message, &mut self.base)?;
-        self.base.count_sent();
-        Ok(())
+        follow(&mut self.outgoing, &mut self.base, &mut self.news, Outgoing::handle);
+        let result = self.outgoing.try_send(message, &mut self.base);
+        self.base.end_send(result.is_ok());
+        result
     }
 }
 
@@ -172,8 +172,8 @@ impl<K: CanSplit> Receiver<K> {
     }
 
     fn receive_now(&mut self) -> Result<Option<Message>> {
-        follow(&mut self.incoming, &mut self.base, &mut self.news, Incoming::handle);
         self.base.check()?;
+        follow(&mut self.incoming, &mut self.base, &mut self.news, Incoming::handle);
         let message = self.incoming.try_receive(&mut self.base)?;
         if message.is_some() {
             self.base.count_received();
