@@ -233,6 +233,11 @@ impl Driver {
         self.lease.tick(|| self.io.readmit(self.poll_fd, self.key))
     }
 
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn io(&self) -> &Arc<IoShared> {
+        &self.io
+    }
+
     pub(crate) fn key(&self) -> usize {
         self.key
     }

@@ -185,7 +185,13 @@ impl IoThread {
 
     fn turn(&mut self, key: usize) {
         let Some(driver) = self.shared.driver(key) else { return };
-        let Some(next) = driver.turn_in_background() else { return };
+        let Some(next) = driver.turn_in_background() else {
+            if !driver.lease.is_foreground() {
+                // The application's thread has given the lease back, and is about to let go of the poll.
+                self.timers.set(key, Instant::now().checked_add(TICK));
+            }
+            return;
+        };
         if next.finished {
             self.remove(&driver);
             return;
@@ -261,5 +267,75 @@ impl Timers {
             expired.push(key);
         }
         expired
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::options::{Options, StreamOptions};
+    use crate::transport::{Listener, PolledTransport, Stream, Transport, TransportKind};
+    use crate::{Context, Event, Monitor, Result, SocketBase, SocketType};
+
+    /// Where nobody ever listens.
+    struct Nowhere;
+
+    impl Transport for Nowhere {
+        fn scheme(&self) -> &str {
+            "nowhere"
+        }
+
+        fn kind(&self) -> TransportKind<'_> {
+            TransportKind::Polled(self)
+        }
+    }
+
+    impl PolledTransport for Nowhere {
+        fn listen(&self, _: &str, _: &StreamOptions) -> Result<Box<dyn Listener>> {
+            Err(crate::Error::io("listening", io::ErrorKind::Unsupported.into()))
+        }
+
+        fn check(&self, _: &str, _: &StreamOptions) -> Result<()> {
+            Ok(())
+        }
+
+        fn open(&self, _: &str, _: &StreamOptions) -> io::Result<Box<dyn Stream>> {
+            Err(io::ErrorKind::ConnectionRefused.into())
+        }
+    }
+
+    fn await_attempts(monitor: &mut Monitor, count: usize) {
+        let started = Instant::now();
+        let mut seen = 0;
+        while seen < count {
+            assert!(started.elapsed() < Duration::from_secs(30), "only {seen} attempts to connect");
+            let event = monitor.next_timeout(Some(TICK));
+            seen += usize::from(matches!(event, Some(Event::ConnectRetried { .. })));
+        }
+    }
+
+    /// Between giving the lease back and letting go of the poll the application's thread may lose its processor for
+    /// longer than a tick. The turn in which the I/O thread takes over then fails, and all timers would be lost.
+    #[test]
+    fn timers_outlive_a_thread_that_leaves_slowly() {
+        let context = Context::builder().transport(Nowhere).build().unwrap();
+        let options = Options { reconnect_interval: Some(TICK), ..Options::default() };
+        let base = SocketBase::new(&context, SocketType::Push, options).unwrap();
+        let mut monitor = base.monitor();
+        base.connect("nowhere://x", &[]).unwrap();
+        await_attempts(&mut monitor, 2);
+        let driver = base.driver().unwrap();
+        let visit = driver.visit();
+        driver.lease.leave(|| driver.io().watch(driver.clone()));
+        let started = Instant::now();
+        while driver.lease.is_foreground() {
+            assert!(started.elapsed() < Duration::from_secs(30), "it is not taken over");
+            std::thread::sleep(TICK);
+        }
+        // All that it had in its queue has passed now.
+        std::thread::sleep(20 * TICK);
+        drop(visit);
+        while monitor.try_next().is_some() {}
+        await_attempts(&mut monitor, 2);
     }
 }

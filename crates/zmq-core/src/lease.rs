@@ -13,6 +13,9 @@
 //! it is not; in FOREGROUND, away, the I/O thread watches the lease, so `expire` will be called. So at any time
 //! somebody waits on the poll, or will within two ticks. The closures run under the lock: a registration and its
 //! withdrawal never change places.
+//!
+//! A thread that leaves holds the poll a little longer than the lease. A turn of the I/O thread that finds it held, in
+//! BACKGROUND, is made up for a tick later (`IoThread::turn`).
 
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutant, Mutex, lock, mutant};

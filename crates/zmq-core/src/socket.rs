@@ -273,7 +273,7 @@ impl SocketBase {
         self.core.driver.get().is_some_and(|driver| driver.is_connecting_to(endpoint))
     }
 
-    fn driver(&self) -> Result<&Arc<Driver>> {
+    pub(crate) fn driver(&self) -> Result<&Arc<Driver>> {
         if let Some(driver) = self.core.driver.get() {
             return Ok(driver);
         }
