@@ -60,6 +60,14 @@ impl Args {
         self.transport == "inproc"
     }
 
+    /// Whether the sockets of this process bind, and those of the others connect.
+    pub fn binds(&self) -> bool {
+        match self.role.as_deref() {
+            Some(role) => matches!(role, "publisher" | "router" | "station"),
+            None => matches!(self.mode.as_str(), "throughput" | "multipart" | "latency" | "big" | "tasks"),
+        }
+    }
+
     /// ARG as a number; 1 without one.
     pub fn number(&self) -> usize {
         self.arg.as_ref().and_then(|arg| arg.parse().ok()).unwrap_or(1)

@@ -21,6 +21,7 @@
 //!
 //! Environment: `ZB_HWM` (both high-water marks; 0 = unbounded), `ZB_SEND` (`copy` from a buffer of the application, the
 //! default; `share` one buffer; `alloc` a new one), `ZB_NODROP=1` (the publisher waits instead of dropping),
+//! `ZB_CURVE=1` (every connection over tcp and ipc is encrypted),
 //! `ZB_IOTHREADS`, `ZB_PIN_A` and `ZB_PIN_B` (the CPU of the measuring and of the other process).
 
 #![forbid(unsafe_code)]
@@ -45,10 +46,6 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    if args.curve {
-        eprintln!("ZB_CURVE: this library does not support CURVE yet");
-        return ExitCode::from(3);
-    }
     match run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

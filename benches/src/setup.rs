@@ -3,6 +3,8 @@
 use crate::Result;
 use crate::args::{Args, Sending};
 use bytes::Bytes;
+use zmq::curve::{Curve, KeyPair, SecretKey};
+use zmq::security::Authenticator;
 use zmq_patterns::Kind;
 
 /// Everything a role needs; the threads of an inproc run share the context.
@@ -29,7 +31,22 @@ impl Setup {
             (options.send_hwm, options.recv_hwm) = (hwm, hwm);
         }
         options.linger = None;
+        if self.args.curve && !self.args.is_inproc() {
+            self.encrypt(&mut options);
+        }
         options
+    }
+
+    /// With keys that both processes know beforehand; who binds is the server.
+    fn encrypt(&self, options: &mut zmq::Options) {
+        let (server, client) =
+            (KeyPair::from(SecretKey::from([1; 32])), KeyPair::from(SecretKey::from([2; 32])));
+        if self.args.binds() {
+            options.security = Curve::server(&server).into();
+            options.authenticator = Some(Authenticator::anyone());
+        } else {
+            options.security = Curve::client(&client, server.public()).into();
+        }
     }
 
     pub fn socket<K: Kind>(&self) -> Result<zmq::Socket<K>> {

@@ -49,6 +49,7 @@
 //! | `tcp` | on | `tcp://`, over IPv4 and IPv6 |
 //! | `ipc` | on | `ipc://`, over Unix domain sockets |
 //! | `inproc` | on | `inproc://`, between threads |
+//! | `curve` | off | `zmq::curve`: CURVE, which encrypts and authenticates (Rust 1.89) |
 //!
 //! They add and never change anything. With none of them a context has the transports that are registered on it.
 //!
@@ -71,6 +72,9 @@ pub use zmq_patterns::{
     AnySocket, CanReceive, CanSend, CanSplit, DefaultContext, Environment, Kind, PollEvent, Pollable, Poller,
     Published, Receiver, RoutingId, Sender, kind, proxy, proxy_with_capture,
 };
+
+#[cfg(feature = "curve")]
+pub use zmq_curve as curve;
 
 /// The environment of this crate's sockets: a context with every transport whose feature is on, made when it is first
 /// needed and gone with its last socket.

@@ -1,5 +1,6 @@
 //! What a peer can do wrong, and what it is told.
 
+use super::command;
 use crate::options::ZmtpVersion;
 use crate::socket_type::SocketType;
 use std::fmt;
@@ -121,6 +122,8 @@ pub enum ProtocolError {
         /// The name of the command.
         command: &'static str,
     },
+    /// The public key of the server that this side was configured with is none: no secret key belongs to it.
+    UnusableKey,
     /// Our side cannot go on with this connection.
     Exhausted {
         /// What there is no more of.
@@ -158,6 +161,21 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
+    /// The fault of a peer that sent a command where it has no place; for mechanisms.
+    pub fn unexpected(command: &[u8]) -> ProtocolError {
+        let name = command::split_name(command).map_or(&[][..], |(name, _)| name);
+        ProtocolError::UnexpectedCommand { name: printable(name) }
+    }
+
+    /// The end of a handshake by the peer's ERROR; for mechanisms.
+    pub fn refused(error_command: &[u8]) -> ProtocolError {
+        let data = command::split_name(error_command).map_or(&[][..], |(_, data)| data);
+        match command::error_reason(data) {
+            Ok(reason) => ProtocolError::RefusedByPeer { reason: printable(reason) },
+            Err(malformed) => malformed,
+        }
+    }
+
     /// Whether the peer was silent rather than wrong.
     pub fn is_timeout(&self) -> bool {
         matches!(
@@ -206,6 +224,7 @@ impl ProtocolError {
             // RFC 26: the connection of an impostor is closed without a word.
             | ProtocolError::NotAuthentic { .. }
             | ProtocolError::Replayed { .. }
+            | ProtocolError::UnusableKey
             | ProtocolError::Exhausted { .. }
             | ProtocolError::MessageTooLarge { .. }
             | ProtocolError::TooManyFrames { .. }
@@ -296,6 +315,9 @@ impl fmt::Display for ProtocolError {
             ),
             ProtocolError::Replayed { command } => {
                 write!(f, "the peer's {command} was seen before or came out of order")
+            }
+            ProtocolError::UnusableKey => {
+                f.write_str("the server's public key that this socket was given is none; compare it with the server's")
             }
             ProtocolError::Exhausted { what } => write!(f, "this side has no more {what}"),
             ProtocolError::MessageTooLarge { size, limit } => {

@@ -1,7 +1,7 @@
 //! The NULL mechanism (RFC 37): one READY each way, both at once as libzmq does it.
 
-use super::command::{self, Command};
-use super::error::{ProtocolError, printable};
+use super::command::Command;
+use super::error::ProtocolError;
 use super::mechanism::{Commands, Exchange, Mechanism, Progress, Role, Terms};
 use crate::security::Claim;
 
@@ -45,8 +45,8 @@ impl Exchange for NullExchange {
                 self.theirs = Some(metadata.to_vec());
                 Ok(self.progress())
             }
-            Command::Error(data) => Err(refused(data)),
-            _ => Err(unexpected(body)),
+            Command::Error(_) => Err(ProtocolError::refused(body)),
+            _ => Err(ProtocolError::unexpected(body)),
         }
     }
 
@@ -64,20 +64,6 @@ impl NullExchange {
             None => Progress::Pending,
         }
     }
-}
-
-/// The peer sent ERROR, and this behind the name.
-pub(super) fn refused(data: &[u8]) -> ProtocolError {
-    match command::error_reason(data) {
-        Ok(reason) => ProtocolError::RefusedByPeer { reason: printable(reason) },
-        Err(malformed) => malformed,
-    }
-}
-
-/// The command has no place here.
-pub(super) fn unexpected(body: &[u8]) -> ProtocolError {
-    let name = command::split_name(body).map_or(&[][..], |(name, _)| name);
-    ProtocolError::UnexpectedCommand { name: printable(name) }
 }
 
 #[cfg(test)]

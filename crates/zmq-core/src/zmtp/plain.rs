@@ -11,7 +11,6 @@
 use super::command::{Command, malformed, split_name};
 use super::error::ProtocolError;
 use super::mechanism::{Commands, Exchange, Mechanism, Progress, Role, Terms};
-use super::null::{refused, unexpected};
 use crate::error::{Error, Result};
 use crate::security::Claim;
 use std::fmt;
@@ -116,8 +115,8 @@ impl Exchange for Client {
             (ClientAwaits::Ready, Command::Ready(metadata)) => {
                 Ok(Progress::Complete { metadata: metadata.to_vec(), seal: None })
             }
-            (_, Command::Error(data)) => Err(refused(data)),
-            _ => Err(unexpected(body)),
+            (_, Command::Error(_)) => Err(ProtocolError::refused(body)),
+            _ => Err(ProtocolError::unexpected(body)),
         }
     }
 
@@ -155,8 +154,8 @@ impl Exchange for Server {
                 let metadata = body.strip_prefix(b"\x08INITIATE").unwrap_or_default().to_vec();
                 Ok(Progress::Complete { metadata, seal: None })
             }
-            (_, Command::Error(data)) => Err(refused(data)),
-            _ => Err(unexpected(body)),
+            (_, Command::Error(_)) => Err(ProtocolError::refused(body)),
+            _ => Err(ProtocolError::unexpected(body)),
         }
     }
 
