@@ -1,5 +1,6 @@
 //! Joining two sockets of one process by a pair of frame pipes: no ZMTP, no copies, the same checks.
 
+use crate::driver::Driver;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::link::{Far, Inlet, Outlet, PipeKey, new_pipe};
@@ -13,7 +14,7 @@ use crate::socket_type::SocketType;
 use crate::subscriptions::subscription;
 use crate::sync::lock;
 use bytes::Bytes;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 /// A socket as a [`DirectTransport`](crate::transport::DirectTransport) sees it: something that can be joined to
 /// another one.
@@ -37,6 +38,30 @@ impl Port {
     /// The type of the socket.
     pub fn socket_type(&self) -> SocketType {
         self.shared.socket_type
+    }
+
+    /// Has a connection of `asker` ask the socket one question. The pipes to put it into, and to get the answer from;
+    /// `None`: the socket takes no further peer, or is of a type that does not answer.
+    pub(crate) fn ask(&self, question: Message, asker: (Weak<Driver>, usize)) -> Option<(Outlet, Inlet)> {
+        if !matches!(self.socket_type(), SocketType::Rep | SocketType::Router) {
+            return None;
+        }
+        let key = self.shared.new_pipe_key()?;
+        let (to_socket, from_asker) = new_pipe(1, false);
+        let (to_asker, from_socket) = new_pipe(1, false);
+        let socket = Arc::new(OnceLock::from(key.clone()));
+        let mut outlet = Outlet::new(to_socket, Far::Socket(socket.clone()), key.clone());
+        let inlet = Inlet::new(from_socket, Far::Socket(socket), key.clone());
+        outlet.introduce(question);
+        let (driver, token) = asker;
+        let peer = Peer { socket_type: Some(SocketType::Req), ..Peer::default() };
+        attach(
+            &self.shared,
+            Outlet::new(to_asker, Far::Asker(driver.clone(), token), key.clone()),
+            Inlet::new(from_asker, Far::Asker(driver, token), key),
+            Some(peer),
+        );
+        Some((outlet, inlet))
     }
 
     /// Starts to connect. Give the result a peer with [`Pending::join`], or let it [wait](Pending::wait) for one;

@@ -105,6 +105,12 @@ impl Driver {
         }
     }
 
+    /// What a connection has asked another socket of the process is answered, or will never be.
+    pub(crate) fn answer_ready(&self, token: usize) {
+        self.posted.input(token);
+        self.notify();
+    }
+
     /// A name was looked up.
     pub(crate) fn resolved(&self, token: usize, addresses: io::Result<Vec<String>>) {
         self.posted.resolved(token, addresses);

@@ -11,7 +11,7 @@ use crate::monitor::DisconnectReason;
 use crate::pipe::{self, Flush, Reader, Writer};
 use crate::shared::SocketShared;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 /// Keeps a pipe's id reserved; freed when the last end that bears it is gone.
 pub(crate) struct PipeKey {
@@ -37,6 +37,8 @@ pub(crate) enum Far {
     Socket(Arc<OnceLock<Arc<PipeKey>>>),
     /// A connection of this driver.
     Connection(Arc<Driver>, usize),
+    /// A connection of this driver that has asked the socket something, and waits for the answer.
+    Asker(Weak<Driver>, usize),
 }
 
 impl Far {
@@ -49,6 +51,11 @@ impl Far {
                 }
             }
             Far::Connection(driver, token) => driver.output_ready(*token),
+            Far::Asker(driver, token) => {
+                if let Some(driver) = driver.upgrade() {
+                    driver.answer_ready(*token);
+                }
+            }
         }
     }
 
@@ -61,6 +68,7 @@ impl Far {
                 }
             }
             Far::Connection(driver, token) => driver.input_ready(*token),
+            Far::Asker(..) => {}
         }
     }
 
@@ -81,7 +89,7 @@ impl Far {
                 }
             }
             Far::Connection(driver, token) if writer_waits => driver.input_ready(*token),
-            Far::Connection(..) => {}
+            Far::Connection(..) | Far::Asker(..) => {}
         }
     }
 }
@@ -116,7 +124,7 @@ impl Outlet {
 
     /// Whether the far side is another socket of this process.
     pub fn is_direct(&self) -> bool {
-        matches!(self.far, Far::Socket(_))
+        !matches!(self.far, Far::Connection(..))
     }
 
     /// Sends one message; hands it back if the pipe is full or nobody reads it any more.
@@ -326,7 +334,7 @@ impl Inlet {
 
     /// Whether the far side is another socket of this process.
     pub fn is_direct(&self) -> bool {
-        matches!(self.far, Far::Socket(_))
+        !matches!(self.far, Far::Connection(..))
     }
 
     /// Whether the far side ended the pipe and everything was read.

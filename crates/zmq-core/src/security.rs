@@ -12,6 +12,9 @@ pub use crate::zmtp::mechanism::{Commands, Exchange, Kind, Mechanism, Progress, 
 pub use crate::zmtp::null::Null;
 pub use crate::zmtp::plain::Plain;
 
+/// Where a ZAP handler is bound (RFC 27).
+pub const ZAP_ENDPOINT: &str = "inproc://zeromq.zap.01";
+
 /// The security mechanism of a socket. Made from a [`Mechanism`]; the default is NULL.
 #[derive(Clone)]
 pub struct Security(Arc<dyn Mechanism>);
@@ -56,6 +59,11 @@ pub struct Authenticator(pub(crate) Judge);
 #[derive(Clone)]
 pub(crate) enum Judge {
     Anyone,
+    /// Whoever is bound to `inproc://zeromq.zap.01`; `absent` if nobody is.
+    Zap {
+        domain: Arc<str>,
+        absent: Option<Box<Authenticator>>,
+    },
     Function(Arc<dyn Fn(&Claim) -> Verdict + Send + Sync>),
 }
 
@@ -107,10 +115,33 @@ impl Authenticator {
         })
     }
 
-    /// The verdict of anything but a handler.
+    /// Asks the ZAP handler (RFC 27): the REP or ROUTER socket of this context that is bound to
+    /// `inproc://zeromq.zap.01` ([`ZAP_ENDPOINT`]), in `domain` (`ZMQ_ZAP_DOMAIN`). Nobody comes in while it is absent, and
+    /// whoever it does not answer for until the handshake has taken too long stays out, as after an answer that is none.
+    pub fn zap(domain: impl AsRef<str>) -> Authenticator {
+        Authenticator(Judge::Zap { domain: domain.as_ref().into(), absent: None })
+    }
+
+    /// As [`zap`](Authenticator::zap), but if no handler is bound `absent` judges. With `Authenticator::anyone()` that is
+    /// what libzmq does for CURVE unless `ZMQ_ZAP_ENFORCE_DOMAIN` is set.
+    pub fn zap_or(domain: impl AsRef<str>, absent: Authenticator) -> Authenticator {
+        Authenticator(Judge::Zap { domain: domain.as_ref().into(), absent: Some(Box::new(absent)) })
+    }
+
+    /// In which domain a ZAP handler is to be asked first.
+    pub(crate) fn zap_domain(&self) -> Option<&str> {
+        match &self.0 {
+            Judge::Zap { domain, .. } => Some(domain),
+            Judge::Anyone | Judge::Function(_) => None,
+        }
+    }
+
+    /// The verdict, without a ZAP handler.
     pub(crate) fn judge(&self, claim: &Claim) -> Verdict {
         match &self.0 {
             Judge::Anyone => Verdict::admit(),
+            Judge::Zap { absent: Some(absent), .. } => absent.judge(claim),
+            Judge::Zap { absent: None, .. } => Verdict::fail(),
             Judge::Function(function) => {
                 catch_unwind(AssertUnwindSafe(|| function(claim))).unwrap_or_else(|_| Verdict::fail())
             }
@@ -122,6 +153,7 @@ impl fmt::Debug for Authenticator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
             Judge::Anyone => "Authenticator::anyone",
+            Judge::Zap { .. } => "Authenticator::zap",
             Judge::Function(_) => "Authenticator",
         })
     }

@@ -153,6 +153,13 @@ pub trait DirectTransport: Send + Sync {
     /// [`Error::InvalidEndpoint`](crate::Error::InvalidEndpoint),
     /// [`Error::IncompatiblePeer`](crate::Error::IncompatiblePeer).
     fn connect(&self, address: &str, port: Port) -> Result<Guard>;
+
+    /// The socket that is bound to `address` now. Called by any thread; must not block. A transport that does not say
+    /// cannot serve a ZAP handler.
+    fn bound(&self, address: &str) -> Option<Port> {
+        let _ = address;
+        None
+    }
 }
 
 /// Makes a call again as long as it fails with [`Interrupted`](io::ErrorKind::Interrupted): a signal is no reason to

@@ -4,8 +4,9 @@ mod support;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use support::*;
-use zmq::security::{Authenticator, Claim, Plain, Verdict};
+use zmq::security::{Authenticator, Claim, Plain, Verdict, ZAP_ENDPOINT};
 use zmq::{Error, Event};
 
 fn plain(username: &str, password: &str) -> Plain {
@@ -161,4 +162,182 @@ fn secrets_are_not_shown() {
     assert!(options.contains("security: Null"), "{options}");
     let shown = format!("{:?}", plain("ann", "apple"));
     assert_eq!(shown, "Plain(Client)");
+}
+
+/// A ZAP handler that answers `count` questions by `answer`, which gets the frames behind the delimiter.
+fn handler(
+    context: &zmq::Context,
+    count: usize,
+    answer: impl Fn(&[String]) -> Vec<String> + Send + 'static,
+) -> JoinHandle<Vec<Vec<String>>> {
+    let mut rep = zmq::Rep::builder_in(context).recv_timeout(LONG).bind(ZAP_ENDPOINT).unwrap();
+    std::thread::spawn(move || {
+        let mut asked = Vec::new();
+        for _ in 0..count {
+            let question: Vec<String> =
+                rep.recv().unwrap().iter().map(|frame| frame.to_string_lossy()).collect();
+            rep.send(answer(&question)).unwrap();
+            asked.push(question);
+        }
+        asked
+    })
+}
+
+fn answer(status: &str, user_id: &str) -> Vec<String> {
+    ["1.0", "1", status, "because", user_id, ""].map(str::to_owned).to_vec()
+}
+
+#[test]
+fn a_zap_handler_judges() {
+    let context = context();
+    let asked = handler(&context, 2, |question| match &question[6..] {
+        [user, password] if user == "ann" && password == "apple" => answer("200", "Ann"),
+        _ => answer("400", ""),
+    });
+    let mut pull = zmq::Pull::builder_in(&context)
+        .security(Plain::server())
+        .authenticator(Authenticator::zap("fruit"))
+        .build()
+        .unwrap();
+    let mut monitor = pull.monitor().unwrap();
+    let bound = pull.bind_to("tcp://127.0.0.1:*").unwrap();
+    let mut bad = zmq::Push::builder_in(&context).security(plain("ann", "pear")).build().unwrap();
+    bad.connect_to(&bound).unwrap();
+    assert!(refusal(&mut monitor).contains("status 400"));
+    let mut push = zmq::Push::builder_in(&context).security(plain("ann", "apple")).connect(&bound).unwrap();
+    push.send("it is me").unwrap();
+    assert_eq!(pull.recv_timeout(LONG).unwrap(), "it is me".into());
+    let event =
+        await_event(&mut monitor, "success", |event| matches!(event, Event::HandshakeSucceeded { .. }));
+    let Event::HandshakeSucceeded { peer, .. } = event else { unreachable!() };
+    assert_eq!(
+        (peer.user_id.as_str(), peer.property("user-id").map(|id| &id[..])),
+        ("Ann", Some(&b"Ann"[..]))
+    );
+    let asked = asked.join().unwrap();
+    assert_eq!(asked[1], ["1.0", "1", "fruit", "127.0.0.1", "", "PLAIN", "ann", "apple"]);
+}
+
+#[test]
+fn a_router_may_be_the_handler_and_null_may_be_judged() {
+    let context = context();
+    let mut router = zmq::Router::builder_in(&context).recv_timeout(LONG).bind(ZAP_ENDPOINT).unwrap();
+    let handler = std::thread::spawn(move || {
+        for status in ["300", "200"] {
+            let question = router.recv().unwrap();
+            assert_eq!(question[7].as_bytes(), b"NULL");
+            let mut reply = zmq::Message::from(question[0].clone());
+            reply.push("");
+            answer(status, "").into_iter().for_each(|frame| reply.push(frame));
+            router.send(reply).unwrap();
+        }
+    });
+    let mut pull =
+        zmq::Pull::builder_in(&context).authenticator(Authenticator::zap("global")).build().unwrap();
+    let mut monitor = pull.monitor().unwrap();
+    let bound = pull.bind_to("ipc://*").unwrap();
+    let mut push = zmq::Push::builder_in(&context).reconnect_interval(ms(10)).connect(&bound).unwrap();
+    push.send("x").unwrap();
+    assert!(refusal(&mut monitor).contains("status 300"));
+    assert_eq!(pull.recv_timeout(LONG).unwrap(), "x".into());
+    handler.join().unwrap();
+}
+
+/// Whatever is wrong with the handler, nobody comes in.
+#[test]
+fn zap_fails_closed() {
+    let kept_out = |context: &zmq::Context, why: &str| {
+        let mut pull = zmq::Pull::builder_in(context)
+            .authenticator(Authenticator::zap("global"))
+            .handshake_timeout(ms(300))
+            .build()
+            .unwrap();
+        let mut monitor = pull.monitor().unwrap();
+        let bound = pull.bind_to("tcp://127.0.0.1:*").unwrap();
+        let mut push = zmq::Push::builder_in(context).connect(&bound).unwrap();
+        push.send("let me in").unwrap();
+        let refused = refusal(&mut monitor);
+        assert!(refused.contains(why), "{refused}");
+        assert_eq!(pull.try_recv(), Err(Error::WouldBlock));
+    };
+    println!("nobody is there");
+    kept_out(&context(), "status 500");
+    println!("it answers nonsense");
+    for nonsense in [
+        vec![],
+        vec!["200".to_owned()],
+        answer("201", ""),
+        ["2.0", "1", "200", "", "", ""].map(str::to_owned).to_vec(),
+    ] {
+        let context = context();
+        let reply = if nonsense.is_empty() { vec![String::new()] } else { nonsense };
+        let thread = handler(&context, 1, move |_| reply.clone());
+        kept_out(&context, "status 500");
+        thread.join().unwrap();
+    }
+    println!("it goes away");
+    let one = context();
+    let mut rep = zmq::Rep::builder_in(&one).recv_timeout(LONG).bind(ZAP_ENDPOINT).unwrap();
+    let thread = std::thread::spawn(move || rep.recv().map(drop));
+    kept_out(&one, "status 500");
+    thread.join().unwrap().unwrap();
+    println!("it never answers");
+    let one = context();
+    let _silent = zmq::Rep::builder_in(&one).bind(ZAP_ENDPOINT).unwrap();
+    kept_out(&one, "within 300ms");
+    println!("it is of a type that does not answer");
+    let one = context();
+    let _pull = zmq::Pull::builder_in(&one).bind(ZAP_ENDPOINT).unwrap();
+    kept_out(&one, "status 500");
+}
+
+#[test]
+fn an_absent_handler_may_be_stood_in_for() {
+    let context = context();
+    let judge = Authenticator::zap_or("", Authenticator::anyone());
+    let mut pull = zmq::Pull::builder_in(&context).authenticator(judge).build().unwrap();
+    let mut monitor = pull.monitor().unwrap();
+    let bound = pull.bind_to("ipc://*").unwrap();
+    let mut push = zmq::Push::builder_in(&context).connect(&bound).unwrap();
+    push.send("x").unwrap();
+    assert_eq!(pull.recv_timeout(LONG).unwrap(), "x".into());
+    // While there is one, it judges.
+    let thread = handler(&context, 1, |_| answer("400", ""));
+    let _late = zmq::Push::builder_in(&context).connect(&bound).unwrap();
+    assert!(refusal(&mut monitor).contains("status 400"));
+    thread.join().unwrap();
+}
+
+/// The handler is asked about each, all at once; a socket that goes meanwhile leaves nothing behind.
+#[test]
+fn zap_denied_storm() {
+    const PEERS: usize = 100;
+    let context = context();
+    let thread = handler(&context, PEERS, |_| answer("400", ""));
+    let mut pull =
+        zmq::Pull::builder_in(&context).authenticator(Authenticator::zap("global")).build().unwrap();
+    let mut monitor = pull.monitor().unwrap();
+    let bound = pull.bind_to("ipc://*").unwrap();
+    let _pushes: Vec<_> =
+        (0..PEERS).map(|_| zmq::Push::builder_in(&context).connect(&bound).unwrap()).collect();
+    for _ in 0..PEERS {
+        assert!(refusal(&mut monitor).contains("status 400"));
+    }
+    assert_eq!(thread.join().unwrap().len(), PEERS);
+}
+
+#[test]
+fn a_socket_that_goes_withdraws_its_question() {
+    let context = context();
+    let mut rep = zmq::Rep::builder_in(&context).bind(ZAP_ENDPOINT).unwrap();
+    let mut pull =
+        zmq::Pull::builder_in(&context).authenticator(Authenticator::zap("global")).build().unwrap();
+    let bound = pull.bind_to("ipc://*").unwrap();
+    let _push = zmq::Push::builder_in(&context).connect(&bound).unwrap();
+    let question = rep.recv_timeout(LONG).unwrap();
+    assert_eq!(question[0].as_bytes(), b"1.0");
+    drop(pull);
+    rep.send(answer("200", "")).unwrap();
+    let mut push = zmq::Push::builder_in(&context).connect("inproc://next").unwrap();
+    push.send("the context goes on").unwrap();
 }

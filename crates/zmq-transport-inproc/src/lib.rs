@@ -64,6 +64,10 @@ impl DirectTransport for Inproc {
             }
         }
     }
+
+    fn bound(&self, address: &str) -> Option<Port> {
+        self.names.lock().bound.get(address).cloned()
+    }
 }
 
 fn check(address: &str) -> Result<()> {

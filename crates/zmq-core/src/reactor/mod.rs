@@ -7,6 +7,7 @@
 mod connection;
 mod listening;
 mod session;
+mod zap;
 
 use crate::driver::Driver;
 use crate::endpoint::Endpoint;

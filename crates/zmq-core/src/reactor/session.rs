@@ -9,6 +9,7 @@
 //! (`SocketShared::attaches_early`), and outlives the connection in the first case.
 
 use super::connection::{Connection, Fault, Input, Output};
+use super::zap::Inquiry;
 use super::{AsSource, Env, Pump, Target};
 use crate::endpoint::Endpoint;
 use crate::link::{Far, Inlet, Outlet, new_pipe};
@@ -37,6 +38,8 @@ pub(super) struct Session {
     pipe: Option<Pipe>,
     /// Who is at the other end; while the handshake is complete.
     peer: Option<Peer>,
+    /// What the ZAP handler was asked about the peer, until it has answered.
+    inquiry: Option<Box<Inquiry>>,
     /// Ends once everything that was sent is written: `disconnect`, or the socket is gone.
     leaving: bool,
 }
@@ -114,7 +117,15 @@ impl Session {
     }
 
     fn new(token: usize, origin: Origin) -> Session {
-        Session { token, origin, stage: Stage::Between, pipe: None, peer: None, leaving: false }
+        Session {
+            token,
+            origin,
+            stage: Stage::Between,
+            pipe: None,
+            peer: None,
+            inquiry: None,
+            leaving: false,
+        }
     }
 
     /// The first step, once the session has its place.
@@ -412,17 +423,21 @@ impl Session {
             return Err(Fault::Refused(reason.clone()));
         }
         let mut more = false;
-        while let Stage::Open(connection) = &mut self.stage {
-            let outlet = self.pipe.as_mut().filter(|_| self.peer.is_some()).map(|pipe| &mut pipe.outlet);
-            let ready = match connection.pump_in(outlet, env)? {
-                Input::Judge(claim) => self.judge(*claim, env)?,
-                Input::Ready(peer) => Some(peer),
-                Input::More => {
-                    more = true;
-                    break;
-                }
-                Input::Drained | Input::Stalled => break,
-            };
+        loop {
+            let mut ready = self.hear_verdict(env)?;
+            if ready.is_none() {
+                let Stage::Open(connection) = &mut self.stage else { break };
+                let outlet = self.pipe.as_mut().filter(|_| self.peer.is_some()).map(|pipe| &mut pipe.outlet);
+                ready = match connection.pump_in(outlet, env)? {
+                    Input::Judge(claim) => self.judge(*claim, env)?,
+                    Input::Ready(peer) => Some(peer),
+                    Input::More => {
+                        more = true;
+                        break;
+                    }
+                    Input::Drained | Input::Stalled => break,
+                };
+            }
             if let Some(peer) = ready {
                 if !self.admit(*peer, env) {
                     self.report_end(DisconnectReason::Refused, env);
@@ -481,11 +496,28 @@ impl Session {
         let Stage::Open(connection) = &mut self.stage else { return Ok(None) };
         claim.address = connection.stream().peer_address();
         claim.process = connection.stream().credentials();
-        let verdict = match &env.options().authenticator {
-            Some(authenticator) => authenticator.judge(&claim),
-            None => Verdict::fail(),
+        let Some(authenticator) = &env.options().authenticator else {
+            return connection.decide(Verdict::fail(), env);
         };
-        connection.decide(verdict, env)
+        if let Some(domain) = authenticator.zap_domain() {
+            self.inquiry = Inquiry::start(&claim, domain, self.token, env).map(Box::new);
+            if self.inquiry.is_some() {
+                return self.hear_verdict(env);
+            }
+        }
+        connection.decide(authenticator.judge(&claim), env)
+    }
+
+    /// Takes the verdict of the ZAP handler, if it was asked and has answered.
+    fn hear_verdict(&mut self, env: &mut Env) -> Result<Option<Box<Peer>>, Fault> {
+        let Some(verdict) = self.inquiry.as_mut().and_then(|inquiry| inquiry.verdict()) else {
+            return Ok(None);
+        };
+        self.inquiry = None;
+        match &mut self.stage {
+            Stage::Open(connection) => connection.decide(verdict, env),
+            _ => Ok(None),
+        }
     }
 
     /// The handshake is complete: makes the pipe, or tells the socket who is at the end of the one it has.
@@ -671,6 +703,7 @@ impl Session {
 
     /// Returns how many messages were encoded and not written.
     fn drop_stage(&mut self, env: &Env) -> u64 {
+        self.inquiry = None;
         match self.take_stage() {
             Stage::Open(connection) | Stage::Closing { connection, .. } => {
                 let lost = connection.in_output();

@@ -185,7 +185,7 @@ fn routing_id(identity: Bytes) -> Result<Bytes, ProtocolError> {
 }
 
 /// The properties of a READY, in order.
-fn parse_metadata(metadata: &[u8], limit: usize) -> Result<Vec<(String, Bytes)>, ProtocolError> {
+pub(crate) fn parse_metadata(metadata: &[u8], limit: usize) -> Result<Vec<(String, Bytes)>, ProtocolError> {
     if metadata.len() > limit {
         return Err(ProtocolError::MetadataTooLarge { limit });
     }

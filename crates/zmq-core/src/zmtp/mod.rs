@@ -60,7 +60,7 @@ mod engine;
 mod error;
 mod frame;
 mod greeting;
-mod handshake;
+pub(crate) mod handshake;
 mod identity;
 pub mod mechanism;
 pub(crate) mod null;
