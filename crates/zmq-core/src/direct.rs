@@ -145,7 +145,7 @@ impl Pending {
         let options = &self.port.shared.options;
         let (to_peer, from_us) = new_pipe(options.send_hwm, outgoing_conflates);
         let (to_us, from_peer) = new_pipe(options.recv_hwm, incoming_conflates);
-        let outlet = Outlet::new(to_peer, Far::Socket(self.far.clone()), self.key.clone());
+        let outlet = Outlet::new(to_peer, Far::Socket(self.far.clone()), self.key.clone()).that_connects();
         let inlet = Inlet::new(from_peer, Far::Socket(self.far.clone()), self.key.clone());
         ((outlet, inlet), (to_us, from_us))
     }
@@ -162,6 +162,7 @@ impl Port {
             socket_type: Some(self.shared.socket_type),
             routing_id: if given.is_empty() { self.shared.options.routing_id.clone() } else { given },
             address: self.endpoint.to_string(),
+            properties: self.shared.options.metadata.as_slice().into(),
             ..Peer::default()
         }
     }
@@ -178,6 +179,9 @@ impl Port {
 fn attach(shared: &Arc<SocketShared>, mut outlet: Outlet, inlet: Inlet, peer: Option<Peer>) {
     if shared.options.probe_router {
         outlet.introduce(Message::from(""));
+    }
+    if let Some(hello) = &shared.options.hello_message {
+        outlet.introduce(Message::from(hello.clone()));
     }
     // As a fresh connection does: under the lock under which the subscriptions change.
     let subscriptions = lock(&shared.subscriptions);

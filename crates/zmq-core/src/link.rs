@@ -99,6 +99,8 @@ pub struct Outlet {
     writer: Writer<Message>,
     far: Far,
     key: Arc<PipeKey>,
+    /// Whether it belongs to the socket that connected to another one of this process.
+    connects: bool,
     /// Whether the high-water mark takes that of the socket at the far side into account.
     raised: bool,
     /// Of [`replaced`](Outlet::replaced), what is counted.
@@ -109,7 +111,13 @@ pub struct Outlet {
 
 impl Outlet {
     pub(crate) fn new(writer: Writer<Message>, far: Far, key: Arc<PipeKey>) -> Outlet {
-        Outlet { writer, far, key, raised: false, replaced: 0, discarded: 0 }
+        Outlet { writer, far, key, connects: false, raised: false, replaced: 0, discarded: 0 }
+    }
+
+    /// The same, of the socket that connects to another one of this process.
+    pub(crate) fn that_connects(mut self) -> Outlet {
+        self.connects = true;
+        self
     }
 
     /// The pipe's name in its socket.
@@ -152,7 +160,7 @@ impl Outlet {
         }
     }
 
-    /// As [`send_unbounded`](Outlet::send_unbounded), before the socket has the pipe: not counted.
+    /// As [`send_unbounded`](Outlet::send_unbounded), and not counted: it is not the application that sends.
     pub(crate) fn introduce(&mut self, message: Message) {
         if self.writer.write_unbounded(message).is_ok() {
             let _ = self.publish();
@@ -276,8 +284,21 @@ impl Outlet {
     }
 }
 
+impl Outlet {
+    /// Another socket of this process receives what it wants to hear of a peer that goes.
+    fn take_leave(&mut self) {
+        let Far::Socket(far) = &self.far else { return };
+        let Some(far) = far.get().cloned() else { return };
+        if !Arc::ptr_eq(&far, &self.key) {
+            let [notice, parting] = far.socket.parting_messages(self.connects, !self.connects);
+            notice.into_iter().chain(parting).for_each(|message| self.introduce(message));
+        }
+    }
+}
+
 impl Drop for Outlet {
     fn drop(&mut self) {
+        self.take_leave();
         if self.writer.close() {
             self.far.wake_reader();
         }

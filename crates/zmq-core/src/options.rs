@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::security::{Authenticator, Security};
+use crate::socket_type::SocketType;
 use crate::zmtp::mechanism::Role;
 use bytes::Bytes;
 use std::fmt;
@@ -49,7 +50,13 @@ pub struct Options {
     /// A ROUTER refuses to send to a peer it does not know, instead of dropping the message. Default on; libzmq: off
     /// (`ZMQ_ROUTER_MANDATORY`).
     pub router_mandatory: bool,
-    /// A peer that claims a routing id in use takes it over. Default off (`ZMQ_ROUTER_HANDOVER`).
+    /// A ROUTER receives a message of one empty frame from each peer that comes, before all others. Default off
+    /// (`ZMQ_ROUTER_NOTIFY`, `ZMQ_NOTIFY_CONNECT`).
+    pub router_notify_connect: bool,
+    /// A ROUTER receives a message of one empty frame from each peer that has gone, after all others. Default off
+    /// (`ZMQ_ROUTER_NOTIFY`, `ZMQ_NOTIFY_DISCONNECT`).
+    pub router_notify_disconnect: bool,
+    /// A peer that claims a routing id in use takes it over, unless it has another user id. Default off (`ZMQ_ROUTER_HANDOVER`).
     pub router_handover: bool,
     /// Send one empty message on each new connection (`ZMQ_PROBE_ROUTER`). Default off.
     pub probe_router: bool,
@@ -68,8 +75,23 @@ pub struct Options {
     /// An XPUB decides itself which subscriptions count: it receives them all, and what it then
     /// subscribes to, it does for the peer it received from last. Default off (`ZMQ_XPUB_MANUAL`).
     pub xpub_manual: bool,
+    /// As [`xpub_manual`](Options::xpub_manual), and what is published next after a subscription made for a peer goes to
+    /// that peer alone, if it matches: the last value, say. Default off (`ZMQ_XPUB_MANUAL_LAST_VALUE`).
+    pub xpub_manual_last_value: bool,
     /// What an XPUB or PUB sends first to each new peer, subscribed or not. Default none (`ZMQ_XPUB_WELCOME_MSG`).
     pub xpub_welcome_message: Option<Bytes>,
+    /// What is sent first over each new connection (PAIR, DEALER, ROUTER, PUSH). Default none (`ZMQ_HELLO_MSG`).
+    pub hello_message: Option<Bytes>,
+    /// What is received last from a peer that had connected to this socket and is lost (PAIR, DEALER, ROUTER, PULL).
+    /// Default none (`ZMQ_DISCONNECT_MSG`).
+    pub disconnect_message: Option<Bytes>,
+    /// What is received from an endpoint that this socket connected to when the connection is lost (PAIR, DEALER, ROUTER,
+    /// PULL). Default none (`ZMQ_HICCUP_MSG`).
+    pub hiccup_message: Option<Bytes>,
+    /// What this socket says of itself beside its type and routing id: names that begin with `X-`, and values; in all
+    /// 7 KiB at most. A peer finds them among its [`properties`](crate::Peer::property). Default none
+    /// (`ZMQ_METADATA`).
+    pub metadata: Vec<(String, Bytes)>,
     /// A publisher waits for a subscriber that is full instead of dropping. Default off (`ZMQ_XPUB_NODROP`).
     pub xpub_nodrop: bool,
     /// First reconnect delay. `None` = do not reconnect. Default 100 ms (`ZMQ_RECONNECT_IVL`).
@@ -193,6 +215,8 @@ impl Default for Options {
             routing_id: Bytes::new(),
             connect_routing_id: Bytes::new(),
             router_mandatory: true,
+            router_notify_connect: false,
+            router_notify_disconnect: false,
             router_handover: false,
             probe_router: false,
             req_correlate: true,
@@ -201,7 +225,12 @@ impl Default for Options {
             invert_matching: false,
             xpub_verbosity: XPubVerbosity::Changes,
             xpub_manual: false,
+            xpub_manual_last_value: false,
             xpub_welcome_message: None,
+            hello_message: None,
+            disconnect_message: None,
+            hiccup_message: None,
+            metadata: Vec::new(),
             xpub_nodrop: false,
             reconnect_interval: Some(Duration::from_millis(100)),
             reconnect_interval_max: None,
@@ -261,6 +290,7 @@ impl Options {
                 );
             }
         }
+        self.validate_metadata()?;
         // The wire carries the TTL in tenths of a second in 16 bits (RFC 37).
         if self.heartbeat_ttl.is_some_and(|ttl| ttl > Duration::from_millis(6_553_500)) {
             return refuse("heartbeat_ttl", "it may be at most 6553.5 s");
@@ -308,6 +338,47 @@ impl Options {
         }
         if self.max_pending_handshakes == 0 {
             return refuse("max_pending_handshakes", "at least one is needed to accept anybody");
+        }
+        Ok(())
+    }
+
+    /// Checks what depends on the socket type, and everything else.
+    pub(crate) fn validate_for(&self, socket_type: SocketType) -> Result<()> {
+        use SocketType::{Dealer, Pair, Pull, Push, Router};
+        self.validate()?;
+        for (option, message, types) in [
+            ("hello_message", &self.hello_message, [Pair, Dealer, Router, Push]),
+            ("disconnect_message", &self.disconnect_message, [Pair, Dealer, Router, Pull]),
+            ("hiccup_message", &self.hiccup_message, [Pair, Dealer, Router, Pull]),
+        ] {
+            if message.is_some() && !types.contains(&socket_type) {
+                let [a, b, c, d] = types;
+                let reason = format!("it is for {a}, {b}, {c} and {d} sockets, not for {socket_type}");
+                return Err(Error::InvalidOption { option, reason });
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_metadata(&self) -> Result<()> {
+        let refuse = |reason| Err(Error::InvalidOption { option: "metadata", reason });
+        let mut size = 0_usize;
+        for (index, (name, value)) in self.metadata.iter().enumerate() {
+            let named = name.get(..2).is_some_and(|prefix| prefix.eq_ignore_ascii_case("X-"));
+            if !named || !(3..=255).contains(&name.len()) || !name.bytes().all(|byte| byte.is_ascii_graphic())
+            {
+                return refuse(format!(
+                    "\"{}\" is not X- and up to 253 printable letters",
+                    name.escape_debug()
+                ));
+            }
+            if self.metadata.iter().take(index).any(|(other, _)| other.eq_ignore_ascii_case(name)) {
+                return refuse(format!("\"{name}\" is there twice; a property has one value"));
+            }
+            size = size.saturating_add(5).saturating_add(name.len()).saturating_add(value.len());
+        }
+        if size > 7 * 1024 || self.metadata.len() > 60 {
+            return refuse("peers take 7 KiB and 60 properties at most".to_owned());
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use crate::context::ContextShared;
 use crate::link::PipeKey;
 use crate::mailbox::{Mailbox, PipeId};
+use crate::message::Message;
 use crate::monitor::Hub;
 use crate::options::Options;
 use crate::socket_type::SocketType;
@@ -86,6 +87,22 @@ impl SocketShared {
 
     pub(crate) fn is_terminated(&self) -> bool {
         self.terminated.load(Ordering::Acquire)
+    }
+
+    /// What the socket is to receive of a peer that has come, before everything else.
+    pub(crate) fn notice_of_arrival(&self) -> Option<Message> {
+        let wanted = self.socket_type == SocketType::Router && self.options.router_notify_connect;
+        wanted.then(|| Message::from(""))
+    }
+
+    /// What it is to receive of a peer that is gone, behind everything else.
+    pub(crate) fn parting_messages(&self, accepted: bool, connected: bool) -> [Option<Message>; 2] {
+        let options = &self.options;
+        let notice = self.socket_type == SocketType::Router && options.router_notify_disconnect;
+        let disconnected = options.disconnect_message.as_ref().filter(|_| accepted);
+        let hiccup = options.hiccup_message.as_ref().filter(|_| connected);
+        let parting = disconnected.or(hiccup);
+        [notice.then(|| Message::from("")), parting.map(|parting| Message::from(parting.clone()))]
     }
 
     /// Whether what it sends is conflated. Subscriptions are not: each counts.

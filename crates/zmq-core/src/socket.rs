@@ -90,7 +90,7 @@ impl SocketBase {
     /// # Errors
     /// [`Error::InvalidOption`], [`Error::TooManySockets`], [`Error::Terminated`], [`Error::Forked`].
     pub fn new(context: &Context, socket_type: SocketType, options: Options) -> Result<SocketBase> {
-        options.validate()?;
+        options.validate_for(socket_type)?;
         let waiter = Arc::new(Waiter::default());
         let linger = options.linger;
         let (key, shared) = context

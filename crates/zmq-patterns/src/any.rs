@@ -4,9 +4,11 @@ use crate::kind::pattern_of;
 use crate::pattern::Pattern;
 use crate::socket::{Cell, Patience, State};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 use zmq_core::{
-    Context, Endpoint, Error, Message, Monitor, Options, Result, SendError, SocketBase, SocketType, Stats,
+    Context, Endpoint, Error, Message, Monitor, Options, Peer, Result, SendError, SocketBase, SocketType,
+    Stats,
 };
 
 /// A socket of any type: for programs that choose it at run time, and for [`proxy`](fn@crate::proxy). The same code as
@@ -112,6 +114,14 @@ impl AnySocket {
     /// As there, and [`Error::State`] if the type does not receive.
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Message> {
         self.with(|state| state.receive(Patience::timeout(Some(timeout))))?
+    }
+
+    /// As [`Socket::last_peer`](crate::Socket::last_peer).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn last_peer(&mut self) -> Result<Option<Arc<Peer>>> {
+        self.with(|state| state.last_peer())
     }
 
     /// As [`Socket::subscribe`](crate::Socket::subscribe).

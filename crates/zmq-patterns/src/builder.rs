@@ -40,6 +40,14 @@ impl<K: Kind, E: Environment> Builder<K, E> {
     }
 }
 
+impl<K: Kind, E: Environment> Builder<K, E> {
+    /// Adds a property that peers find in [`Peer::property`](zmq_core::Peer::property); see [`Options::metadata`].
+    pub fn metadata(mut self, name: impl Into<String>, value: impl Into<Bytes>) -> Self {
+        self.options.metadata.push((name.into(), value.into()));
+        self
+    }
+}
+
 impl<K: Kind, E: DefaultContext> Builder<K, E> {
     /// The socket, without endpoints.
     ///
@@ -113,13 +121,19 @@ setters! {
     connect_routing_id: Bytes;
     router_mandatory: bool;
     router_handover: bool;
+    router_notify_connect: bool;
+    router_notify_disconnect: bool;
     probe_router: bool;
     req_correlate: bool;
     req_relaxed: bool;
     invert_matching: bool;
     xpub_verbosity: XPubVerbosity;
     xpub_manual: bool;
+    xpub_manual_last_value: bool;
     xpub_welcome_message: Option<Bytes>;
+    hello_message: Option<Bytes>;
+    disconnect_message: Option<Bytes>;
+    hiccup_message: Option<Bytes>;
     xpub_nodrop: bool;
     reconnect_interval: Option<Duration>;
     reconnect_interval_max: Option<Duration>;

@@ -1,7 +1,8 @@
 //! One message from each peer in turn: PULL, DEALER, ROUTER, REP, SUB.
 
 use crate::partition::Partition;
-use zmq_core::{Inlet, Message, PipeId};
+use std::sync::Arc;
+use zmq_core::{Inlet, Message, Peer, PipeId};
 
 /// Receives from the peers in turn, passing over those that have nothing.
 #[derive(Debug, Default)]
@@ -9,6 +10,10 @@ pub struct FairQueue {
     inlets: Partition<Inlet>,
     /// The one whose turn it is. Invariant: less than the number of active ones, or zero.
     current: usize,
+    /// Who is behind each pipe, by id, and which of all pipes that is; kept until the id has another peer.
+    peers: Vec<Option<(u32, Arc<Peer>)>>,
+    /// From whom the last message was.
+    last: Option<PipeId>,
     /// Peers that left, after everything they sent was received; if somebody asks for them.
     finished: Option<Vec<PipeId>>,
 }
@@ -19,9 +24,24 @@ impl FairQueue {
         FairQueue { finished: Some(Vec::new()), ..FairQueue::default() }
     }
 
-    /// Adds a peer, last in turn.
-    pub fn attach(&mut self, inlet: Inlet) {
-        self.inlets.insert(inlet.id(), inlet);
+    /// Adds a peer, last in turn. It may not be known yet who it is.
+    pub fn attach(&mut self, inlet: Inlet, peer: Option<Peer>) {
+        let (id, serial) = (inlet.id(), inlet.serial());
+        if self.peers.len() <= id {
+            self.peers.resize(id + 1, None);
+        }
+        self.peers[id] = peer.map(|peer| (serial, Arc::new(peer)));
+        if self.last == Some(id) {
+            self.last = None;
+        }
+        self.inlets.insert(id, inlet);
+    }
+
+    /// It is known now who the peer is.
+    pub fn introduce(&mut self, id: PipeId, peer: Peer) {
+        if let Some(serial) = self.get(id).map(Inlet::serial) {
+            self.peers[id] = Some((serial, Arc::new(peer)));
+        }
     }
 
     /// Removes a peer, and what it sent and was not received.
@@ -44,6 +64,7 @@ impl FairQueue {
                 let id = *id;
                 self.current += 1;
                 self.wrap();
+                self.last = Some(id);
                 return Some((id, message));
             }
             self.set_aside();
@@ -78,6 +99,17 @@ impl FairQueue {
     /// The peer.
     pub fn get(&self, id: PipeId) -> Option<&Inlet> {
         self.inlets.get(id)
+    }
+
+    /// Who the message was from that was received last. `None`: none was, or its pipe has another peer now.
+    pub fn last_peer(&self) -> Option<Arc<Peer>> {
+        self.peer(self.last?, None)
+    }
+
+    /// Who is, or was, behind the pipe `id`: the one with this serial number, or whoever it is.
+    pub fn peer(&self, id: PipeId, serial: Option<u32>) -> Option<Arc<Peer>> {
+        let (known, peer) = self.peers.get(id)?.as_ref()?;
+        serial.is_none_or(|serial| serial == *known).then(|| peer.clone())
     }
 
     /// How many peers there are.

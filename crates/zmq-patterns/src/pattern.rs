@@ -1,6 +1,7 @@
 //! What a socket type does with its pipes.
 
-use zmq_core::{Error, Message, PipeEvent, Result, SendError, SocketBase};
+use std::sync::Arc;
+use zmq_core::{Error, Message, Peer, PipeEvent, Result, SendError, SocketBase};
 
 /// A socket type: how it sends, receives, and follows the coming and going of its peers. Called by the thread that
 /// owns the socket, never concurrently; never blocks.
@@ -25,6 +26,9 @@ pub trait Pattern: Send + 'static {
 
     /// Whether [`try_receive`](Pattern::try_receive) would bring a message now.
     fn can_receive(&mut self, base: &mut SocketBase) -> bool;
+
+    /// Who sent the message that was received last, as far as that is known.
+    fn last_peer(&self) -> Option<Arc<Peer>>;
 
     /// Adds a subscription or takes one back; `false`: there was none to take back.
     ///
@@ -71,6 +75,10 @@ impl Pattern for Box<dyn Pattern> {
 
     fn can_receive(&mut self, base: &mut SocketBase) -> bool {
         (**self).can_receive(base)
+    }
+
+    fn last_peer(&self) -> Option<Arc<Peer>> {
+        (**self).last_peer()
     }
 
     fn change_subscription(&mut self, topic: &[u8], add: bool, base: &mut SocketBase) -> Result<bool> {

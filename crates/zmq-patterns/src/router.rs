@@ -4,7 +4,8 @@ use crate::fair_queue::FairQueue;
 use crate::fan_out::FanOut;
 use crate::pattern::{Pattern, Refused};
 use foldhash::fast::RandomState;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use zmq_core::{
     DisconnectReason, Error, Frame, Message, Outlet, Peer, PipeEvent, PipeId, Result, SocketBase,
 };
@@ -16,7 +17,18 @@ pub struct RouterPattern {
     /// Seeded: the ids come from the peers.
     routes: HashMap<Vec<u8>, PipeId, RandomState>,
     /// The other way round, by pipe id.
-    names: Vec<Option<Frame>>,
+    names: Vec<Option<Name>>,
+    /// Peers in this process that came and were not shown yet (`router_notify_connect`).
+    arrivals: VecDeque<Frame>,
+    /// Whether an arrival is what was received last.
+    took_arrival: bool,
+}
+
+/// What a peer is called.
+struct Name {
+    frame: Frame,
+    /// Whether it is there; one that we connect to has its name before.
+    up: bool,
 }
 
 impl Default for RouterPattern {
@@ -26,6 +38,8 @@ impl Default for RouterPattern {
             outlets: FanOut::default(),
             routes: HashMap::default(),
             names: Vec::new(),
+            arrivals: VecDeque::new(),
+            took_arrival: false,
         }
     }
 }
@@ -37,12 +51,17 @@ impl RouterPattern {
     }
 
     fn admit(&mut self, outlet: Outlet, peer: Option<Peer>, base: &SocketBase) {
-        let name = match peer {
+        // One that is only promised has neither version nor type.
+        let up = peer.as_ref().is_some_and(|peer| peer.zmtp.is_some() || peer.socket_type.is_some());
+        let user_id = peer.as_ref().map_or("", |peer| &peer.user_id);
+        let name = match &peer {
             Some(peer) if !peer.routing_id.is_empty() => peer.routing_id.to_vec(),
             _ => generated_name(outlet.serial()),
         };
         if let Some(rival) = self.routes.get(&name).copied() {
-            if !base.options().router_handover {
+            // Who has been authenticated does not give way to somebody else.
+            let same_user = self.incoming.peer(rival, None).is_none_or(|known| known.user_id == user_id);
+            if !base.options().router_handover || !same_user {
                 // The newcomer must go (libzmq keeps it, and ignores what it sends).
                 return outlet.refuse(DisconnectReason::RoutingIdTaken);
             }
@@ -53,19 +72,37 @@ impl RouterPattern {
         }
         let id = outlet.id();
         if self.names.len() <= id {
-            self.names.resize(id + 1, None);
+            self.names.resize_with(id + 1, || None);
         }
-        self.names[id] = Some(Frame::from(name.as_slice()));
+        self.names[id] = Some(Name { frame: Frame::from(name.as_slice()), up: false });
         self.routes.insert(name, id);
         self.outlets.attach(outlet);
+        if up {
+            self.arrive(id, base);
+        }
+    }
+
+    /// The peer is there. Those behind a connection are shown by it, in order with what they send.
+    fn arrive(&mut self, id: PipeId, base: &SocketBase) {
+        let direct = self.outlets.get_mut(id).is_some_and(|outlet| outlet.is_direct());
+        let Some(name) = self.names.get_mut(id).and_then(Option::as_mut) else { return };
+        if !std::mem::replace(&mut name.up, true) && direct && base.options().router_notify_connect {
+            self.arrivals.push_back(name.frame.clone());
+        }
+    }
+
+    fn take_arrival(&mut self) -> Option<Message> {
+        let name = self.arrivals.pop_front();
+        self.took_arrival = name.is_some();
+        name.map(|name| Message::from([name, Frame::new()]))
     }
 
     /// Removes a peer's route; what it sent before stays to be received.
     fn close(&mut self, id: PipeId) {
         self.outlets.detach(id);
         if let Some(name) = self.names.get(id).and_then(Option::as_ref) {
-            if self.routes.get(name.as_bytes()) == Some(&id) {
-                self.routes.remove(name.as_bytes());
+            if self.routes.get(name.frame.as_bytes()) == Some(&id) {
+                self.routes.remove(name.frame.as_bytes());
             }
         }
     }
@@ -86,7 +123,7 @@ impl RouterPattern {
         }
     }
 
-    fn name(&self, id: PipeId) -> Option<&Frame> {
+    fn name(&self, id: PipeId) -> Option<&Name> {
         self.names.get(id).and_then(Option::as_ref)
     }
 
@@ -133,8 +170,14 @@ impl Pattern for RouterPattern {
             PipeEvent::Outlet(outlet, peer) => self.admit(outlet, peer, base),
             PipeEvent::Closed(id) => self.close(id),
             // Without a name it was not admitted: dropping its inlet ends it.
-            PipeEvent::Inlet(inlet, _) if self.name(inlet.id()).is_some() => self.incoming.attach(inlet),
+            PipeEvent::Inlet(inlet, peer) if self.name(inlet.id()).is_some() => {
+                self.incoming.attach(inlet, peer);
+            }
             PipeEvent::Readable(id) => self.incoming.activate(id),
+            PipeEvent::Up(id, peer) => {
+                self.incoming.introduce(id, peer);
+                self.arrive(id, base);
+            }
             _ => {}
         }
     }
@@ -161,10 +204,13 @@ impl Pattern for RouterPattern {
     }
 
     fn try_receive(&mut self, _: &mut SocketBase) -> Result<Option<Message>> {
+        if let Some(arrival) = self.take_arrival() {
+            return Ok(Some(arrival));
+        }
         while let Some((peer, mut message)) = self.incoming.receive() {
             self.forget_finished();
             if let Some(name) = self.name(peer) {
-                message.push_front(name.clone());
+                message.push_front(name.frame.clone());
                 return Ok(Some(message));
             }
         }
@@ -179,6 +225,10 @@ impl Pattern for RouterPattern {
     fn can_receive(&mut self, _: &mut SocketBase) -> bool {
         let can = self.incoming.can_receive();
         self.forget_finished();
-        can
+        can || !self.arrivals.is_empty()
+    }
+
+    fn last_peer(&self) -> Option<Arc<Peer>> {
+        if self.took_arrival { None } else { self.incoming.last_peer() }
     }
 }

@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use zmq_core::{
-    Context, Endpoint, Error, Message, Monitor, Options, PipeEvent, Result, SendError, SocketBase,
+    Context, Endpoint, Error, Message, Monitor, Options, Peer, PipeEvent, Result, SendError, SocketBase,
     SocketType, Stats, Waited,
 };
 
@@ -304,6 +304,10 @@ impl<P: Pattern> State<P> {
         }
     }
 
+    pub(crate) fn last_peer(&self) -> Option<Arc<Peer>> {
+        self.pattern.pattern.as_ref()?.last_peer()
+    }
+
     #[inline]
     pub(crate) fn receive(&mut self, patience: Patience) -> Result<Message> {
         if let Some(message) = self.try_receive()? {
@@ -547,6 +551,17 @@ impl<K: CanReceive, E: Environment> Socket<K, E> {
     /// As [`recv`](Socket::recv).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Message> {
         self.with(|state| state.receive(Patience::timeout(Some(timeout))))?
+    }
+}
+
+impl<K: CanReceive, E: Environment> Socket<K, E> {
+    /// Who sent the message that was received last (`zmq_msg_gets`): its address, its user id, the properties of its
+    /// READY. Ask right after receiving. `None`: nothing was received, or it is not known any more.
+    ///
+    /// # Errors
+    /// [`Error::Terminated`].
+    pub fn last_peer(&mut self) -> Result<Option<Arc<Peer>>> {
+        self.with(|state| state.last_peer())
     }
 }
 

@@ -9,7 +9,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use zmq_core::{Error, Message, PipeEvent, Result, SendError, SocketBase, Stats};
+use zmq_core::{Error, Message, Peer, PipeEvent, Result, SendError, SocketBase, Stats};
 
 /// The pipes of a half that was dropped: the connections last as long as the other half.
 #[derive(Default)]
@@ -155,6 +155,11 @@ impl<K: CanSplit> Receiver<K> {
     /// As [`Socket::recv_timeout`](crate::Socket::recv_timeout).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Message> {
         self.receive(Patience::timeout(Some(timeout)))
+    }
+
+    /// As [`Socket::last_peer`](crate::Socket::last_peer).
+    pub fn last_peer(&self) -> Option<Arc<Peer>> {
+        self.incoming.last_peer()
     }
 
     /// The numbers of the whole socket so far.

@@ -544,14 +544,18 @@ impl Session {
             }
             None => self.attach(Some(peer.clone()), env),
         }
-        if self.pipe.is_none() {
-            return false;
+        let Some(pipe) = &mut self.pipe else { return false };
+        if let Some(notice) = shared.notice_of_arrival() {
+            pipe.outlet.introduce(notice);
         }
         env.shared.counters.io.connections.add_shared(1);
         env.emit(|| Event::HandshakeSucceeded { endpoint: self.endpoint().clone(), peer: peer.clone() });
         self.peer = Some(peer);
         if env.options().probe_router {
             self.push(&Message::from(""));
+        }
+        if let Some(hello) = &shared.options.hello_message {
+            self.push(&Message::from(hello.clone()));
         }
         if shared.socket_type.subscribes() {
             self.subscribe_to_all(subscriptions.topics());
@@ -642,6 +646,7 @@ impl Session {
             Fault::Refused(_) => true,
             Fault::PeerClosed | Fault::Io(_) => false,
         };
+        self.tell_of_loss(env);
         let reason = DisconnectReason::from(fault);
         let error = reason.to_string();
         self.report_end(reason, env);
@@ -665,6 +670,15 @@ impl Session {
             }
         }
         self.retry(&error, env)
+    }
+
+    /// The socket receives what it wants to hear of a peer that is lost.
+    fn tell_of_loss(&mut self, env: &Env) {
+        let accepted = matches!(self.origin, Origin::Accepted { .. });
+        if let (Some(_), Some(pipe)) = (&self.peer, &mut self.pipe) {
+            let [notice, parting] = env.shared.parting_messages(accepted, !accepted);
+            notice.into_iter().chain(parting).for_each(|message| pipe.outlet.introduce(message));
+        }
     }
 
     /// Everything is written, and nothing follows.

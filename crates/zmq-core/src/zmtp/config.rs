@@ -13,6 +13,8 @@ pub struct Config {
     pub socket_type: SocketType,
     /// The routing id we ask for; sent by REQ, DEALER and ROUTER.
     pub routing_id: Bytes,
+    /// What else we say of ourselves: names and values.
+    pub metadata: Vec<(String, Bytes)>,
     /// The oldest version in which a peer is spoken to.
     pub oldest_version: ZmtpVersion,
     /// The security mechanism.
@@ -45,6 +47,7 @@ impl Config {
         Config {
             socket_type,
             routing_id: options.routing_id.clone(),
+            metadata: options.metadata.clone(),
             oldest_version: options.oldest_zmtp,
             security: options.security.clone(),
             judged: options.authenticator.is_some(),

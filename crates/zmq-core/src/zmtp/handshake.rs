@@ -139,6 +139,9 @@ fn metadata(config: &Config) -> Vec<u8> {
     if config.socket_type.sends_identity() {
         write_property(&mut metadata, "Identity", &config.routing_id);
     }
+    for (name, value) in &config.metadata {
+        write_property(&mut metadata, name, value);
+    }
     metadata
 }
 

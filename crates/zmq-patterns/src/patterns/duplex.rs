@@ -5,7 +5,8 @@ use crate::fair_queue::FairQueue;
 use crate::fan_out::FanOut;
 use crate::load_balance::LoadBalance;
 use crate::pattern::{Pattern, Refused};
-use zmq_core::{Error, Message, PipeEvent, Result, SocketBase};
+use std::sync::Arc;
+use zmq_core::{Error, Message, Peer, PipeEvent, Result, SocketBase};
 
 /// One direction of a pattern.
 pub(crate) trait Outgoing: Send + Default + 'static {
@@ -19,6 +20,7 @@ pub(crate) trait Incoming: Send + Default + 'static {
     fn handle(&mut self, event: PipeEvent, base: &mut SocketBase);
     fn try_receive(&mut self, base: &mut SocketBase) -> Result<Option<Message>>;
     fn can_receive(&mut self) -> bool;
+    fn last_peer(&self) -> Option<Arc<Peer>>;
 }
 
 /// Both.
@@ -35,7 +37,11 @@ impl<O: Outgoing, I: Incoming> Pattern for Duplex<O, I> {
                 self.outgoing.handle(event, base);
             }
             PipeEvent::Inlet(..) | PipeEvent::Readable(_) => self.incoming.handle(event, base),
-            // Comes through both mailboxes.
+            // Comes through both mailboxes, and concerns both directions.
+            PipeEvent::Up(id, peer) => {
+                self.incoming.handle(PipeEvent::Up(id, peer.clone()), base);
+                self.outgoing.handle(PipeEvent::Up(id, peer), base);
+            }
             event => self.outgoing.handle(event, base),
         }
     }
@@ -56,6 +62,10 @@ impl<O: Outgoing, I: Incoming> Pattern for Duplex<O, I> {
 
     fn can_receive(&mut self, _: &mut SocketBase) -> bool {
         self.incoming.can_receive()
+    }
+
+    fn last_peer(&self) -> Option<Arc<Peer>> {
+        self.incoming.last_peer()
     }
 }
 
@@ -88,8 +98,9 @@ impl Outgoing for LoadBalance {
 impl Incoming for FairQueue {
     fn handle(&mut self, event: PipeEvent, _: &mut SocketBase) {
         match event {
-            PipeEvent::Inlet(inlet, _) => self.attach(inlet),
+            PipeEvent::Inlet(inlet, peer) => self.attach(inlet, peer),
             PipeEvent::Readable(id) => self.activate(id),
+            PipeEvent::Up(id, peer) => return self.introduce(id, peer),
             _ => return,
         }
         // Pipes with nothing in them report their end, and ended ones go, even if the application only sends: a PAIR
@@ -104,6 +115,10 @@ impl Incoming for FairQueue {
 
     fn can_receive(&mut self) -> bool {
         FairQueue::can_receive(self)
+    }
+
+    fn last_peer(&self) -> Option<Arc<Peer>> {
+        FairQueue::last_peer(self)
     }
 }
 
@@ -147,5 +162,9 @@ impl Incoming for Silent {
 
     fn can_receive(&mut self) -> bool {
         false
+    }
+
+    fn last_peer(&self) -> Option<Arc<Peer>> {
+        None
     }
 }

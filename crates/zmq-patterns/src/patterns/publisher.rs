@@ -7,9 +7,12 @@ use crate::fan_out::FanOut;
 use crate::pattern::{Pattern, Refused};
 use crate::prefix_filter::{Cancelled, PrefixFilter, Subscribed};
 use crate::typed::Published;
+use std::sync::Arc;
 use zmq_core::options::XPubVerbosity;
 use zmq_core::subscriptions::{as_subscription, subscription};
-use zmq_core::{DisconnectReason, Error, Message, Outlet, PipeEvent, PipeId, Result, SocketBase, SocketType};
+use zmq_core::{
+    DisconnectReason, Error, Message, Outlet, Peer, PipeEvent, PipeId, Result, SocketBase, SocketType,
+};
 
 /// The pattern of PUB and XPUB.
 pub struct Publisher {
@@ -20,6 +23,8 @@ pub struct Publisher {
     shown: Shown,
     /// Whom the application received from last: its subscriptions are for this peer (`xpub_manual`).
     last_shown: Option<PeerKey>,
+    /// Whom alone the next message is for (`xpub_manual_last_value`).
+    next_only_to: Option<PeerKey>,
     /// The peers that the message at hand goes to.
     matched: Vec<PipeId>,
     /// What became of the last message.
@@ -34,6 +39,7 @@ impl Default for Publisher {
             filter: PrefixFilter::default(),
             shown: Shown::default(),
             last_shown: None,
+            next_only_to: None,
             matched: Vec::new(),
             published: Published::default(),
         }
@@ -146,6 +152,11 @@ impl Publisher {
         } else {
             self.filter.for_each_match(topic, |peer| matched.push(peer));
         }
+        if let Some(only) = self.next_only_to.take() {
+            let outlet = self.outlets.get_mut(only.id);
+            let here = outlet.is_some_and(|outlet| outlet.serial() == only.serial);
+            matched.retain(|peer| here && *peer == only.id);
+        }
     }
 
     /// Whether somebody who must get the message has no room; asks them to report.
@@ -172,7 +183,7 @@ impl Publisher {
 
 /// Whether the application decides which subscriptions count.
 fn is_manual(base: &SocketBase) -> bool {
-    shows(base) && base.options().xpub_manual
+    shows(base) && (base.options().xpub_manual || base.options().xpub_manual_last_value)
 }
 
 /// Whether the application sees subscriptions and what subscribers send.
@@ -204,8 +215,8 @@ impl Pattern for Publisher {
                 self.outlets.attach(outlet);
             }
             PipeEvent::Closed(id) => drop(self.outlets.detach(id)),
-            PipeEvent::Inlet(inlet, _) => {
-                self.incoming.attach(inlet);
+            PipeEvent::Inlet(inlet, peer) => {
+                self.incoming.attach(inlet, peer);
                 self.follow_subscriptions(base);
             }
             PipeEvent::Readable(id) => {
@@ -252,6 +263,11 @@ impl Pattern for Publisher {
         !self.shown.is_empty()
     }
 
+    fn last_peer(&self) -> Option<Arc<Peer>> {
+        let PeerKey { id, serial } = self.last_shown?;
+        self.incoming.peer(id, Some(serial))
+    }
+
     /// With `xpub_manual`: for the peer that the application received from last.
     fn change_subscription(&mut self, topic: &[u8], add: bool, base: &mut SocketBase) -> Result<bool> {
         if !is_manual(base) {
@@ -262,9 +278,11 @@ impl Pattern for Publisher {
         let here = |peer: &PeerKey| {
             self.outlets.get_mut(peer.id).is_some_and(|outlet| outlet.serial() == peer.serial)
         };
-        let Some(PeerKey { id: peer, .. }) = self.last_shown.filter(here) else { return Ok(false) };
+        let Some(key) = self.last_shown.filter(here) else { return Ok(false) };
+        let peer = key.id;
         if add {
             self.filter.subscribe(topic, peer);
+            self.next_only_to = base.options().xpub_manual_last_value.then_some(key);
             return Ok(true);
         }
         Ok(self.filter.cancel(topic, peer) != Cancelled::Unknown)

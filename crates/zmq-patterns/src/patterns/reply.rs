@@ -3,7 +3,8 @@
 use crate::fair_queue::FairQueue;
 use crate::fan_out::FanOut;
 use crate::pattern::{Pattern, Refused};
-use zmq_core::{Error, Frame, Message, PipeEvent, PipeId, Result, SocketBase};
+use std::sync::Arc;
+use zmq_core::{Error, Frame, Message, Peer, PipeEvent, PipeId, Result, SocketBase};
 
 /// The pattern of REP.
 #[derive(Default)]
@@ -45,7 +46,8 @@ impl Pattern for Replier {
         match event {
             PipeEvent::Outlet(outlet, _) => self.outlets.attach(outlet),
             PipeEvent::Closed(id) => drop(self.outlets.detach(id)),
-            PipeEvent::Inlet(inlet, _) => self.incoming.attach(inlet),
+            PipeEvent::Inlet(inlet, peer) => self.incoming.attach(inlet, peer),
+            PipeEvent::Up(id, peer) => self.incoming.introduce(id, peer),
             PipeEvent::Readable(id) => self.incoming.activate(id),
             _ => {}
         }
@@ -96,5 +98,9 @@ impl Pattern for Replier {
 
     fn can_receive(&mut self, _: &mut SocketBase) -> bool {
         self.asked.is_none() && self.incoming.can_receive()
+    }
+
+    fn last_peer(&self) -> Option<Arc<Peer>> {
+        self.incoming.last_peer()
     }
 }

@@ -4,7 +4,8 @@ use crate::fair_queue::FairQueue;
 use crate::load_balance::LoadBalance;
 use crate::pattern::{Pattern, Refused};
 use std::collections::HashMap;
-use zmq_core::{Error, Frame, Message, PipeEvent, PipeId, Result, SocketBase};
+use std::sync::Arc;
+use zmq_core::{Error, Frame, Message, Peer, PipeEvent, PipeId, Result, SocketBase};
 
 /// The pattern of REQ.
 #[derive(Default)]
@@ -91,6 +92,10 @@ impl Pattern for Requester {
                 self.stale.remove(&id);
                 Outgoing::handle(&mut self.outgoing, event, base);
             }
+            PipeEvent::Up(id, peer) => {
+                self.incoming.introduce(id, peer.clone());
+                Outgoing::handle(&mut self.outgoing, PipeEvent::Up(id, peer), base);
+            }
             event => Outgoing::handle(&mut self.outgoing, event, base),
         }
     }
@@ -135,5 +140,9 @@ impl Pattern for Requester {
 
     fn can_receive(&mut self, _: &mut SocketBase) -> bool {
         self.awaited.is_some() && self.incoming.can_receive()
+    }
+
+    fn last_peer(&self) -> Option<Arc<Peer>> {
+        self.incoming.last_peer()
     }
 }

@@ -4,8 +4,9 @@ use super::NO_SEND;
 use crate::fair_queue::FairQueue;
 use crate::fan_out::FanOut;
 use crate::pattern::{Pattern, Refused};
+use std::sync::Arc;
 use zmq_core::subscriptions::{Removal, Subscriptions, as_subscription, subscription};
-use zmq_core::{Error, Message, PipeEvent, Result, SocketBase, SocketType};
+use zmq_core::{Error, Message, Peer, PipeEvent, Result, SocketBase, SocketType};
 
 /// The pattern of SUB and XSUB.
 #[derive(Default)]
@@ -91,7 +92,8 @@ impl Pattern for Subscriber {
         match event {
             PipeEvent::Outlet(outlet, _) => self.publishers.attach(outlet),
             PipeEvent::Closed(id) => drop(self.publishers.detach(id)),
-            PipeEvent::Inlet(inlet, _) => self.incoming.attach(inlet),
+            PipeEvent::Inlet(inlet, peer) => self.incoming.attach(inlet, peer),
+            PipeEvent::Up(id, peer) => self.incoming.introduce(id, peer),
             PipeEvent::Readable(id) => self.incoming.activate(id),
             _ => {}
         }
@@ -124,6 +126,10 @@ impl Pattern for Subscriber {
     fn can_receive(&mut self, base: &mut SocketBase) -> bool {
         self.fill(base);
         self.next.is_some()
+    }
+
+    fn last_peer(&self) -> Option<Arc<Peer>> {
+        self.incoming.last_peer()
     }
 
     fn change_subscription(&mut self, topic: &[u8], add: bool, base: &mut SocketBase) -> Result<bool> {
