@@ -9,19 +9,29 @@ use zmq_core::options::ZmtpVersion;
 use zmq_core::security::{Null, Plain, Role, Security, Verdict};
 use zmq_core::zmtp::{Config, Engine, Event, ProtocolError};
 use zmq_core::{Options, SocketType};
+use zmq_curve::{Curve, KeyPair, SecretKey};
 
 pub const VERSIONS: [ZmtpVersion; 4] =
     [ZmtpVersion::V3_1, ZmtpVersion::V3_0, ZmtpVersion::V2_0, ZmtpVersion::V1_0];
 
 /// The number of mechanisms that [`mechanism`] knows.
-const MECHANISMS: usize = 3;
+const MECHANISMS: usize = 4;
+
+/// The long-term keys of both sides of CURVE.
+pub const SERVER_KEY: [u8; 32] = [1; 32];
+pub const CLIENT_KEY: [u8; 32] = [2; 32];
 
 /// A mechanism, as the side that is looked at has it and as its peer does.
 fn mechanism(number: usize, as_server: bool) -> (Security, Security) {
     let (server, client): (Security, Security) = match number % MECHANISMS {
         0 => (Null.into(), Null.into()),
         1 => (Plain::server().into(), Plain::client("user", "secret").expect("short").into()),
-        _ => (Transparent.into(), Transparent.into()),
+        2 => (Transparent.into(), Transparent.into()),
+        _ => {
+            let keys = KeyPair::from(SecretKey::from(SERVER_KEY));
+            let client = Curve::client(&KeyPair::from(SecretKey::from(CLIENT_KEY)), keys.public());
+            (Curve::server(&keys).into(), client.into())
+        }
     };
     if as_server { (server, client) } else { (client, server) }
 }

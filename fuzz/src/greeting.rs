@@ -16,7 +16,7 @@ pub fn run(data: &[u8]) {
 pub fn seeds() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     for (number, ours) in SocketType::ALL.into_iter().enumerate() {
-        for mechanism in 0..3 {
+        for mechanism in 0..4 {
             let choices = Scene::secured(ours, number, mechanism, number % 2 == 0);
             let scene = Scene::choose(&mut Input::new(&choices));
             let (mut one, mut two) = (scene.start(Instant::now()), scene.start_peer(Instant::now()));

@@ -7,9 +7,11 @@ pub mod transparent;
 pub mod wire;
 
 pub mod api;
+pub mod curve;
 pub mod endpoint;
 pub mod greeting;
 pub mod handshake;
+pub mod keys;
 pub mod metadata;
 pub mod options;
 pub mod prefix_filter;
@@ -29,5 +31,5 @@ macro_rules! targets {
 }
 
 targets! {
-    greeting handshake metadata traffic subscriptions session endpoint options prefix_tree prefix_filter api
+    greeting handshake curve metadata traffic subscriptions session endpoint keys options prefix_tree prefix_filter api
 }

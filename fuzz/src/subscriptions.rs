@@ -80,7 +80,7 @@ fn agree(ours: &Subscriptions, heard: &[Message]) {
 pub fn seeds() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     for version in 0..2 {
-        for mechanism in 0..3 {
+        for mechanism in 0..4 {
             let mut seed = vec![version, version, 0, mechanism, 0];
             for (add, topic) in
                 [(1, &b"a"[..]), (1, b"ab"), (0, b"a"), (1, b""), (1, &[b'x'; 300]), (0, b"b")]

@@ -29,8 +29,8 @@ struct Opening {
 
 const OPEN: &[u8] = b"\x04OPEN";
 
-fn refused() -> ProtocolError {
-    ProtocolError::MalformedCommand { command: "OPEN", problem: "not as it should be" }
+fn refused(problem: &'static str) -> ProtocolError {
+    ProtocolError::MalformedCommand { command: "OPEN", problem }
 }
 
 impl Exchange for Opening {
@@ -45,9 +45,9 @@ impl Exchange for Opening {
         if command.starts_with(b"\x05ERROR") {
             return Err(ProtocolError::RefusedByPeer { reason: "an ERROR".into() });
         }
-        let metadata = command.strip_prefix(OPEN).ok_or_else(refused)?;
+        let metadata = command.strip_prefix(OPEN).ok_or(refused("another command"))?;
         if self.theirs.replace(metadata.to_vec()).is_some() {
-            return Err(refused());
+            return Err(refused("it comes twice"));
         }
         match self.terms.judged {
             true => Ok(Progress::Judge(Box::new(zmq_core::security::Claim::new("TRANSPARENT", Vec::new())))),
@@ -63,7 +63,7 @@ impl Exchange for Opening {
 
 impl Opening {
     fn complete(&self) -> Result<Progress, ProtocolError> {
-        let metadata = self.theirs.clone().ok_or_else(refused)?;
+        let metadata = self.theirs.clone().ok_or(refused("it has not come"))?;
         Ok(Progress::Complete { metadata, seal: Some(Box::new(Glass::default())) })
     }
 }
@@ -88,7 +88,7 @@ impl Seal for Glass {
         content: &[u8],
         buffer: &mut Vec<u8>,
     ) -> Result<(), ProtocolError> {
-        let number = KINDS.iter().position(|known| *known == kind).ok_or_else(refused)?;
+        let number = KINDS.iter().position(|known| *known == kind).ok_or(refused("a new kind"))?;
         buffer.extend_from_slice(&[number as u8, self.sealed]);
         self.sealed = self.sealed.wrapping_add(1);
         buffer.extend_from_slice(prefix);
@@ -97,11 +97,11 @@ impl Seal for Glass {
     }
 
     fn open(&mut self, body: &mut [u8]) -> Result<Kind, ProtocolError> {
-        let [kind, count, ..] = body else { return Err(refused()) };
+        let [kind, count, ..] = body else { return Err(refused("a short body")) };
         if *count != self.opened {
-            return Err(refused());
+            return Err(refused("out of order"));
         }
         self.opened = self.opened.wrapping_add(1);
-        KINDS.get(usize::from(*kind)).copied().ok_or_else(refused)
+        KINDS.get(usize::from(*kind)).copied().ok_or(refused("an unknown kind"))
     }
 }
