@@ -3,7 +3,7 @@
 use crate::driver::Driver;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
-use crate::link::{Far, Inlet, Outlet, PipeKey, new_pipe};
+use crate::link::{Far, Inlet, Joint, Outlet, PipeKey, new_pipe};
 use crate::mailbox::PipeEvent;
 use crate::message::Message;
 use crate::monitor::Event;
@@ -14,7 +14,7 @@ use crate::socket_type::SocketType;
 use crate::subscriptions::subscription;
 use crate::sync::lock;
 use bytes::Bytes;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 
 /// A socket as a [`DirectTransport`](crate::transport::DirectTransport) sees it: something that can be joined to
 /// another one.
@@ -49,7 +49,7 @@ impl Port {
         let key = self.shared.new_pipe_key()?;
         let (to_socket, from_asker) = new_pipe(1, false);
         let (to_asker, from_socket) = new_pipe(1, false);
-        let socket = Arc::new(OnceLock::from(key.clone()));
+        let socket = Joint::with(key.clone());
         let mut outlet = Outlet::new(to_socket, Far::Socket(socket.clone()), key.clone());
         let inlet = Inlet::new(from_socket, Far::Socket(socket), key.clone());
         outlet.introduce(question);
@@ -71,7 +71,14 @@ impl Port {
     /// [`Error::PeerBusy`] if the socket is a PAIR that has its peer.
     pub fn connect(&self) -> Result<Pending> {
         let key = self.shared.new_pipe_key().ok_or(Error::PeerBusy)?;
-        Ok(Pending { port: self.clone(), key, far: Arc::default(), far_ends: None })
+        Ok(Pending {
+            port: self.clone(),
+            key,
+            far: Arc::default(),
+            far_ends: None,
+            waits: false,
+            introduced: 0,
+        })
     }
 }
 
@@ -79,10 +86,13 @@ impl Port {
 pub struct Pending {
     port: Port,
     key: Arc<PipeKey>,
-    /// Filled with the acceptor's key when it joins.
-    far: Arc<OnceLock<Arc<PipeKey>>>,
+    /// Where the acceptor joins.
+    far: Arc<Joint>,
     /// What the acceptor gets, if the socket got its ends early.
     far_ends: Option<(Writer<Message>, Reader<Message>)>,
+    waits: bool,
+    /// What went into the pipe before the socket had it, and is not counted as sent.
+    introduced: usize,
 }
 
 /// The two pipes of a join: first the connecting socket's ends, then the acceptor's.
@@ -91,27 +101,52 @@ type Ends = ((Outlet, Inlet), (Writer<Message>, Reader<Message>));
 impl Pending {
     /// There is nobody yet: the socket may queue messages meanwhile, if its pattern does so before there is a peer.
     pub fn wait(&mut self) {
+        self.waits = true;
         let given = &self.port.given;
         let promised = (!given.is_empty()).then(|| Peer { routing_id: given.clone(), ..Peer::default() });
         if promised.is_some() || self.port.shared.attaches_early() {
             let shared = &self.port.shared;
-            let (ours, theirs) = self.make_pipes(shared.conflates_outgoing(), shared.conflates_incoming());
+            let (ours, mut theirs) =
+                self.make_pipes(shared.conflates_outgoing(), shared.conflates_incoming());
             self.attach(ours, promised);
+            self.introduced = theirs.1.len();
             self.far_ends = Some(theirs);
         }
     }
 
-    /// Joins the waiting socket to `acceptor`.
+    /// Joins the waiting socket to `acceptor`. If they do not fit, both are left as they were; a socket that
+    /// [waited](Pending::wait) loses what it had queued, and its monitor is told
+    /// ([`Event::ConnectGivenUp`]).
     ///
     /// # Errors
-    /// [`Error::IncompatiblePeer`], or [`Error::PeerBusy`] if the acceptor is a PAIR that has its peer; both sockets are
-    /// left as they were.
-    pub fn join(mut self, acceptor: &Port) -> Result<()> {
-        let (ours, theirs) = (&self.port.shared, &acceptor.shared);
-        if !ours.socket_type.is_compatible(theirs.socket_type) {
-            return Err(Error::IncompatiblePeer { ours: ours.socket_type, theirs: theirs.socket_type });
+    /// [`Error::IncompatiblePeer`], or [`Error::PeerBusy`] if the acceptor is a PAIR that has its peer.
+    pub fn join(self, acceptor: &Port) -> Result<()> {
+        match self.check(acceptor) {
+            Ok(far_key) => {
+                self.join_as(far_key, acceptor);
+                Ok(())
+            }
+            Err(error) => {
+                if self.waits {
+                    let (endpoint, error) = (self.port.endpoint.clone(), error.to_string());
+                    self.port.shared.monitor.emit(|| Event::ConnectGivenUp { endpoint, error });
+                }
+                Err(error)
+            }
         }
-        let Some(far_key) = theirs.new_pipe_key() else { return Err(Error::PeerBusy) };
+    }
+
+    /// What the acceptor calls the pipe.
+    fn check(&self, acceptor: &Port) -> Result<Arc<PipeKey>> {
+        let (ours, theirs) = (self.port.shared.socket_type, acceptor.shared.socket_type);
+        if !ours.is_compatible(theirs) {
+            return Err(Error::IncompatiblePeer { ours, theirs });
+        }
+        acceptor.shared.new_pipe_key().ok_or(Error::PeerBusy)
+    }
+
+    fn join_as(mut self, far_key: Arc<PipeKey>, acceptor: &Port) {
+        let (ours, theirs) = (&self.port.shared, &acceptor.shared);
         let (fresh, (to_us, from_us)) = match self.far_ends.take() {
             Some(theirs) => (None, theirs),
             None => {
@@ -121,14 +156,14 @@ impl Pending {
                 (Some(ours), theirs)
             }
         };
-        let near = Arc::new(OnceLock::from(self.key.clone()));
+        let near = Joint::with(self.key.clone());
         let outlet = Outlet::new(to_us, Far::Socket(near.clone()), far_key.clone());
         let inlet = Inlet::new(from_us, Far::Socket(near), far_key.clone());
         let (we, they) = (self.port.peer(Bytes::new()), acceptor.peer(self.port.given.clone()));
         self.port.announce(&they);
         acceptor.announce(&we);
         // Before the acceptor can sleep or wait, whoever wakes it must know it.
-        let _ = self.far.set(far_key);
+        self.far.join(far_key, ours);
         attach(theirs, outlet, inlet, Some(we));
         match fresh {
             Some(ends) => self.attach(ends, Some(they)),
@@ -137,7 +172,6 @@ impl Pending {
                 self.port.shared.incoming.post(PipeEvent::Up(self.key.id, they));
             }
         }
-        Ok(())
     }
 
     /// A pipe conflates if either of its ends asks for it.
@@ -152,6 +186,21 @@ impl Pending {
 
     fn attach(&self, (outlet, inlet): (Outlet, Inlet), peer: Option<Peer>) {
         attach(&self.port.shared, outlet, inlet, peer);
+    }
+}
+
+/// Nobody joins any more: a socket that has its ends lets go of them, and what it sent is lost.
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let Some((mut to_us, mut from_us)) = self.far_ends.take() else { return };
+        let shared = &self.port.shared;
+        let lost = from_us.close().discarded.saturating_sub(self.introduced as u64);
+        shared.counters.io.early.take_back_shared(lost);
+        shared.counters.io.disconnected.add_shared(lost);
+        shared.outgoing.post(PipeEvent::Closed(self.key.id));
+        if to_us.close() {
+            shared.incoming.post(PipeEvent::Readable(self.key.id));
+        }
     }
 }
 

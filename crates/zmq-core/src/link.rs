@@ -10,6 +10,7 @@ use crate::message::Message;
 use crate::monitor::DisconnectReason;
 use crate::pipe::{self, Flush, Reader, Writer};
 use crate::shared::SocketShared;
+use crate::sync::{Mutex, lock};
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -32,13 +33,74 @@ impl Drop for PipeKey {
 
 /// Who is at the far side of a pipe.
 pub(crate) enum Far {
-    /// A socket that knows the pipe under this key, once it has joined. Until then it neither sleeps nor waits, so
-    /// nobody need be told anything.
-    Socket(Arc<OnceLock<Arc<PipeKey>>>),
+    /// A socket of this process.
+    Socket(Arc<Joint>),
     /// A connection of this driver.
     Connection(Arc<Driver>, usize),
     /// A connection of this driver that has asked the socket something, and waits for the answer.
     Asker(Weak<Driver>, usize),
+}
+
+/// Where the pipes of two sockets meet. One of them may be there before the other.
+#[derive(Default)]
+pub(crate) struct Joint {
+    /// What the far socket calls the pipe, once it has joined. Until then it neither sleeps nor waits, so nobody need be
+    /// told anything.
+    far: OnceLock<Arc<PipeKey>>,
+    /// Messages that were sent before it joined. Locked while that changes.
+    early: Mutex<u64>,
+}
+
+impl Joint {
+    /// With a far socket that is there.
+    pub(crate) fn with(far: Arc<PipeKey>) -> Arc<Joint> {
+        Arc::new(Joint { far: OnceLock::from(far), early: Mutex::default() })
+    }
+
+    /// The far socket is there: what `near` has sent it is delivered now.
+    pub(crate) fn join(&self, far: Arc<PipeKey>, near: &SocketShared) {
+        let early = lock(&self.early);
+        if self.far.set(far).is_ok() {
+            near.counters.io.early.take_back_shared(*early);
+            near.counters.io.delivered.add_shared(*early);
+        }
+    }
+
+    fn key(&self) -> Option<&Arc<PipeKey>> {
+        self.far.get()
+    }
+
+    #[inline]
+    fn count_sent(&self, near: &SocketShared) {
+        if self.key().is_some() {
+            near.counters.app.handed_over.add(1);
+        } else {
+            self.count_early(near);
+        }
+    }
+
+    #[cold]
+    fn count_early(&self, near: &SocketShared) {
+        let mut early = lock(&self.early);
+        if self.key().is_some() {
+            near.counters.app.handed_over.add(1);
+        } else {
+            *early += 1;
+            near.counters.io.early.add_shared(1);
+        }
+    }
+
+    /// So many did not reach the far socket.
+    #[cold]
+    fn take_back(&self, count: u64, near: &SocketShared) {
+        let mut early = lock(&self.early);
+        if self.key().is_some() {
+            near.counters.app.handed_over.take_back(count);
+        } else {
+            *early = early.saturating_sub(count);
+            near.counters.io.early.take_back_shared(count);
+        }
+    }
 }
 
 impl Far {
@@ -46,7 +108,7 @@ impl Far {
     fn wake_reader(&self) {
         match self {
             Far::Socket(far) => {
-                if let Some(key) = far.get() {
+                if let Some(key) = far.key() {
                     key.socket.incoming.post(PipeEvent::Readable(key.id));
                 }
             }
@@ -63,7 +125,7 @@ impl Far {
     fn wake_writer(&self) {
         match self {
             Far::Socket(far) => {
-                if let Some(key) = far.get() {
+                if let Some(key) = far.key() {
                     key.socket.outgoing.post(PipeEvent::Writable(key.id));
                 }
             }
@@ -84,7 +146,7 @@ impl Far {
     fn reader_gone(&self, writer_waits: bool) {
         match self {
             Far::Socket(far) => {
-                if let Some(key) = far.get() {
+                if let Some(key) = far.key() {
                     key.socket.outgoing.post(PipeEvent::Closed(key.id));
                 }
             }
@@ -206,7 +268,7 @@ impl Outlet {
     fn raise_hwm(&mut self) -> bool {
         let Far::Socket(far) = &self.far else { return false };
         // A connection writes to its own socket: the mark is that socket's alone.
-        let joined = far.get().filter(|far| !self.raised && !Arc::ptr_eq(far, &self.key));
+        let joined = far.key().filter(|far| !self.raised && !Arc::ptr_eq(far, &self.key));
         let Some(far) = joined else { return false };
         self.raised = true;
         let (send_hwm, recv_hwm) = (self.key.socket.options.send_hwm, far.socket.options.recv_hwm);
@@ -218,8 +280,8 @@ impl Outlet {
     fn count(&self) {
         let counters = &self.key.socket.counters.app;
         counters.written.add(1);
-        if self.is_direct() {
-            counters.handed_over.add(1);
+        if let Far::Socket(joint) = &self.far {
+            joint.count_sent(&self.key.socket);
         }
     }
 
@@ -247,11 +309,9 @@ impl Outlet {
         }
     }
 
-    /// So many did not reach the far socket.
-    #[cold]
     fn take_back(&self, count: u64) {
-        if self.is_direct() {
-            self.key.socket.counters.app.handed_over.take_back(count);
+        if let Far::Socket(joint) = &self.far {
+            joint.take_back(count, &self.key.socket);
         }
     }
 
@@ -288,7 +348,7 @@ impl Outlet {
     /// Another socket of this process receives what it wants to hear of a peer that goes.
     fn take_leave(&mut self) {
         let Far::Socket(far) = &self.far else { return };
-        let Some(far) = far.get().cloned() else { return };
+        let Some(far) = far.key().cloned() else { return };
         if !Arc::ptr_eq(&far, &self.key) {
             let [notice, parting] = far.socket.parting_messages(self.connects, !self.connects);
             notice.into_iter().chain(parting).for_each(|message| self.introduce(message));

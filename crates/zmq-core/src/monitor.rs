@@ -2,6 +2,7 @@
 
 use crate::endpoint::Endpoint;
 use crate::peer::Peer;
+use crate::stats::Stats;
 use crate::sync::{Condvar, Mutex, lock};
 use crate::zmtp::ProtocolError;
 use std::collections::VecDeque;
@@ -87,6 +88,12 @@ pub enum Event {
         endpoint: Endpoint,
         /// Why.
         error: String,
+    },
+    /// The socket was dropped and nothing is left of it; the last event (`ZMQ_EVENT_MONITOR_STOPPED`). What it still had
+    /// to send was delivered, or is counted as [`dropped`](crate::Stats::dropped).
+    Stopped {
+        /// The final numbers.
+        stats: Box<Stats>,
     },
     /// So many events were lost because nobody took them.
     Lagged(u64),

@@ -4,7 +4,7 @@ use crate::context::ContextShared;
 use crate::link::PipeKey;
 use crate::mailbox::{Mailbox, PipeId};
 use crate::message::Message;
-use crate::monitor::Hub;
+use crate::monitor::{Event, Hub};
 use crate::options::Options;
 use crate::socket_type::SocketType;
 use crate::stats::Counters;
@@ -123,5 +123,12 @@ impl SocketShared {
             Pair | Req | Dealer | Push | Sub | XSub => !self.options.immediate,
             _ => false,
         }
+    }
+}
+
+impl Drop for SocketShared {
+    fn drop(&mut self) {
+        // Every pipe and connection holds it, so all of them are gone and nothing is queued.
+        self.monitor.emit(|| Event::Stopped { stats: Box::new(self.counters.snapshot(0)) });
     }
 }

@@ -45,7 +45,8 @@ pub struct Dropped {
     pub disconnected: u64,
     /// A newer message replaced it ([`conflate`](crate::Options::conflate)).
     pub replaced: u64,
-    /// The socket was dropped, and the linger time ran out.
+    /// The socket was dropped, and the linger time ran out; to be seen in the last event of a monitor
+    /// ([`Event::Stopped`](crate::Event::Stopped)).
     pub lingered: u64,
 }
 
@@ -70,6 +71,11 @@ impl Counter {
     /// As [`add`](Counter::add), the other way.
     pub(crate) fn take_back(&self, count: u64) {
         self.add(count.wrapping_neg());
+    }
+
+    /// As [`add_shared`](Counter::add_shared), the other way.
+    pub(crate) fn take_back_shared(&self, count: u64) {
+        self.add_shared(count.wrapping_neg());
     }
 
     pub(crate) fn add_shared(&self, count: u64) {
@@ -104,6 +110,8 @@ pub(crate) struct ReceiveCounters {
 #[derive(Default)]
 pub(crate) struct IoCounters {
     pub(crate) delivered: Counter,
+    /// Sent to a socket of this process that is not there yet.
+    pub(crate) early: Counter,
     pub(crate) disconnected: Counter,
     pub(crate) lingered: Counter,
     pub(crate) replaced: Counter,
@@ -122,15 +130,16 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    /// The numbers now; `queued` is counted by whoever holds the pipes.
+    /// The numbers now; `queued` is what waits for connections, counted by whoever holds their pipes.
     pub(crate) fn snapshot(&self, queued: u64) -> Stats {
         let (app, io) = (&self.app, &self.io);
         Stats {
             sent: app.sent.value(),
             received: self.receive.received.value(),
             written: app.written.value(),
-            delivered: io.delivered.value() + app.handed_over.value(),
-            queued,
+            // What is taken back may have been counted by another thread.
+            delivered: io.delivered.value().wrapping_add(app.handed_over.value()),
+            queued: queued + io.early.value(),
             dropped: Dropped {
                 full: app.full.value(),
                 unroutable: app.unroutable.value(),

@@ -169,3 +169,65 @@ fn account_dealer_router() {
         }
     }
 }
+
+/// Copies sent into an inproc name that nobody is bound to wait, and are delivered when somebody is.
+#[test]
+fn what_waits_for_an_inproc_name_is_queued() {
+    let context = context();
+    let mut push = zmq::Push::builder_in(&context).connect("inproc://later").unwrap();
+    let balance = |push: &mut zmq::Push| {
+        let stats = push.stats();
+        assert_eq!(stats.written, stats.delivered + stats.queued + stats.dropped.total(), "{stats:?}");
+        (stats.delivered, stats.queued, stats.dropped.disconnected)
+    };
+    for number in 0..10_u32 {
+        push.send(number.to_be_bytes()).unwrap();
+    }
+    assert_eq!(balance(&mut push), (0, 10, 0));
+    let mut pull = zmq::Pull::new_in(&context).unwrap();
+    pull.bind_to("inproc://later").unwrap();
+    assert_eq!(balance(&mut push), (10, 0, 0));
+    push.send(10_u32.to_be_bytes()).unwrap();
+    assert_eq!(balance(&mut push), (11, 0, 0));
+    for number in 0..11_u32 {
+        assert_eq!(pull.recv_timeout(LONG).unwrap()[0], number.to_be_bytes());
+    }
+
+    let mut given_up = zmq::Push::builder_in(&context).connect("inproc://never").unwrap();
+    given_up.send("x").unwrap();
+    given_up.disconnect("inproc://never").unwrap();
+    assert_eq!(balance(&mut given_up), (0, 0, 1));
+    assert!(given_up.try_send("y").is_err());
+
+    // What it was subscribed to when it connected counts as sent by nobody.
+    let mut sub = zmq::Sub::builder_in(&context).subscribe("a").connect("inproc://never").unwrap();
+    sub.subscribe("b").unwrap();
+    sub.disconnect("inproc://never").unwrap();
+    let stats = sub.stats();
+    assert_eq!((stats.written, stats.queued, stats.dropped.disconnected), (1, 0, 1), "{stats:?}");
+}
+
+/// The binder takes the name while the other side sends: each message is counted once.
+#[test]
+fn what_waits_for_an_inproc_name_is_counted_once() {
+    for round in 0..200 {
+        let context = context();
+        let mut push = zmq::Push::builder_in(&context).send_hwm(0usize).connect("inproc://later").unwrap();
+        let other = context.clone();
+        let binder = std::thread::spawn(move || {
+            let mut pull = zmq::Pull::builder_in(&other).recv_hwm(0usize).build().unwrap();
+            pull.bind_to("inproc://later").unwrap();
+            pull
+        });
+        for _ in 0..1000 {
+            push.send("x").unwrap();
+        }
+        drop(binder.join().unwrap());
+        let stats = push.stats();
+        assert_eq!(
+            (stats.delivered, stats.queued, stats.dropped.total()),
+            (1000, 0, 0),
+            "{round}: {stats:?}"
+        );
+    }
+}

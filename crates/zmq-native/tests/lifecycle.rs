@@ -342,7 +342,12 @@ fn no_linger_discards() {
             push.send("lost").unwrap();
         }
         assert_eq!(push.stats().queued, 100);
+        let mut monitor = push.monitor().unwrap();
         push.close(Some(Duration::ZERO));
+        let stopped = await_event(&mut monitor, "the end", |event| matches!(event, Event::Stopped { .. }));
+        let Event::Stopped { stats } = stopped else { unreachable!() };
+        assert_eq!((stats.written, stats.queued, stats.dropped.lingered), (100, 0, 100), "{stats:?}");
+        assert!(monitor.next().is_none());
         context.wait_for_sends(LONG).unwrap();
         // Whoever comes now gets what is sent now.
         let mut pull = zmq::Pull::new_in(&context).unwrap();
@@ -750,7 +755,30 @@ fn a_monitor_that_nobody_reads_loses_the_oldest_and_says_so() {
     let Some(Event::Listening { endpoint }) = monitor.try_next() else { panic!("an event is missing") };
     assert_eq!(endpoint.address(), (lost / 2).to_string());
     drop(pull);
-    // Everything that is left, and then the end.
-    assert_eq!(monitor.count() as u64, 2000 - lost - 1);
+    // Everything that is left, and then the end, which pushes out one more.
+    assert_eq!(monitor.count() as u64, 2000 - lost - 1 + 1);
     assert!(matches!(other.next(), Some(Event::Lagged(_))));
+}
+
+#[test]
+fn who_waited_for_an_inproc_name_and_does_not_fit_is_free_again() {
+    let context = context();
+    let mut pair = zmq::Pair::builder_in(&context).connect("inproc://name").unwrap();
+    pair.bind_to("inproc://pair").unwrap();
+    pair.send("nobody gets this").unwrap();
+    let mut monitor = pair.monitor().unwrap();
+    let waiter = std::thread::spawn(move || (pair.recv_timeout(LONG), pair.stats()));
+    let mut pull = zmq::Pull::new_in(&context).unwrap();
+    pull.bind_to("inproc://name").unwrap();
+    let given_up =
+        await_event(&mut monitor, "giving up", |event| matches!(event, Event::ConnectGivenUp { .. }));
+    let Event::ConnectGivenUp { error, .. } = given_up else { unreachable!() };
+    assert!(error.contains("PAIR") && error.contains("PULL"), "{error}");
+    // The thread that waits lets go of the pipe, so another peer may come.
+    let mut other = zmq::Pair::new_in(&context).unwrap();
+    until("the PAIR is free", || other.connect_to("inproc://pair").is_ok());
+    other.send("hello").unwrap();
+    let (received, stats) = waiter.join().unwrap();
+    assert_eq!(received.unwrap(), "hello".into());
+    assert_eq!((stats.written, stats.dropped.disconnected, stats.queued), (1, 1, 0), "{stats:?}");
 }

@@ -44,7 +44,7 @@ impl DirectTransport for Inproc {
         check(address)?;
         let (name, waiting) = self.names.bind(address, port.clone())?;
         for pending in waiting {
-            // Where the two do not fit the one that waited gets nothing, as if nobody had come.
+            // Where the two do not fit the one that waited is told so by its monitor.
             let _ = pending.join(&port);
         }
         let bound = Bound { names: self.names.clone(), name: name.clone() };

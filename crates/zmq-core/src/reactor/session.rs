@@ -12,7 +12,7 @@ use super::connection::{Connection, Fault, Input, Output};
 use super::zap::Inquiry;
 use super::{AsSource, Env, Pump, Target};
 use crate::endpoint::Endpoint;
-use crate::link::{Far, Inlet, Outlet, new_pipe};
+use crate::link::{Far, Inlet, Joint, Outlet, new_pipe};
 use crate::mailbox::PipeEvent;
 use crate::message::Message;
 use crate::monitor::{DisconnectReason, Event};
@@ -24,7 +24,6 @@ use crate::transport::{PolledTransport, Stream, Transport, TransportKind};
 use bytes::Bytes;
 use mio::Interest;
 use std::io;
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// How long a peer that was told that nothing follows has to close its side, so that what it sent meanwhile does not
@@ -603,7 +602,7 @@ impl Session {
         let shared = &env.shared;
         let options = &shared.options;
         let Some(key) = shared.new_pipe_key() else { return };
-        let socket = Arc::new(OnceLock::from(key.clone()));
+        let socket = Joint::with(key.clone());
         let (to_peer, from_socket) = new_pipe(options.send_hwm, shared.conflates_outgoing());
         let (to_socket, from_peer) = new_pipe(options.recv_hwm, shared.conflates_incoming());
         self.pipe = Some(Pipe {
