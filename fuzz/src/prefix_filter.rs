@@ -28,6 +28,7 @@ pub fn run(data: &[u8]) {
         }
         compare(&mut filter, &held, &topic);
     }
+    count(&filter, &held);
     for peer in held.keys().copied().collect::<Vec<_>>() {
         remove(&mut filter, &mut held, peer);
     }
@@ -77,6 +78,9 @@ fn compare(filter: &mut PrefixFilter, held: &Held, text: &[u8]) {
     filter.for_each_match(text, |peer| matched.push(peer));
     filter.for_each_unmatched(text, |peer| unmatched.push(peer));
     assert_eq!((sorted(matched), sorted(unmatched)), (peers(wanting), peers(others)));
+}
+
+fn count(filter: &PrefixFilter, held: &Held) {
     for (peer, topics) in held {
         assert_eq!(filter.held_by(*peer), (topics.len(), topics.iter().map(Vec::len).sum()));
     }
