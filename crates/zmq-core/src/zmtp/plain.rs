@@ -85,6 +85,9 @@ impl Mechanism for Plain {
     }
 }
 
+/// What libzmq's PLAIN server sends instead of `\x05ERROR`: in C the escape takes the E for its third digit.
+const LIBZMQ_ERROR: &[u8] = b"\x5ERROR";
+
 struct Client {
     hello: Arc<Zeroizing<Vec<u8>>>,
     metadata: Vec<u8>,
@@ -103,6 +106,9 @@ impl Exchange for Client {
     }
 
     fn receive(&mut self, body: &[u8], commands: &mut Commands<'_>) -> Result<Progress, ProtocolError> {
+        if let Some(data) = body.strip_prefix(LIBZMQ_ERROR) {
+            return Err(ProtocolError::refused(&[b"\x05ERROR", data].concat()));
+        }
         match (&self.awaits, Command::parse(body)?) {
             (ClientAwaits::Welcome, Command::Other(b"WELCOME")) => {
                 if body.len() > b"\x07WELCOME".len() {
