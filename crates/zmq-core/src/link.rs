@@ -197,21 +197,20 @@ impl Outlet {
         !matches!(self.far, Far::Connection(..))
     }
 
-    /// Sends one message; hands it back if the pipe is full or nobody reads it any more.
-    ///
-    /// # Errors
-    /// The message.
+    /// Takes a message out of its place and sends it. `false`: the pipe is full, or nobody reads it any more; the message
+    /// stays.
     #[inline]
-    pub fn send(&mut self, message: Message) -> Result<(), Message> {
-        if let Err(message) = self.writer.write(message) {
-            if !self.raise_hwm() {
-                return Err(message);
-            }
-            self.writer.write(message)?;
+    pub fn send(&mut self, message: &mut Message) -> bool {
+        if !self.can_send() {
+            return false;
+        }
+        if let Err(back) = self.writer.write(message.take()) {
+            *message = back;
+            return false;
         }
         self.count();
         self.publish_sent();
-        Ok(())
+        true
     }
 
     /// Sends one message whatever the high-water mark says (subscriptions); drops it if nobody reads the pipe.
@@ -230,6 +229,7 @@ impl Outlet {
     }
 
     /// Whether a message would be taken.
+    #[inline]
     pub fn can_send(&mut self) -> bool {
         self.writer.can_write() || self.raise_hwm()
     }
@@ -394,16 +394,16 @@ impl Inlet {
         self.key.serial
     }
 
-    /// The next message. `None`: nothing is there now, and a [`PipeEvent::Readable`] will come when there is, or when
-    /// the pipe [has ended](Inlet::is_finished).
+    /// Puts the next message into `into`. `false`: nothing is there now, and a [`PipeEvent::Readable`] will come when
+    /// there is, or when the pipe [has ended](Inlet::is_finished).
     #[inline]
-    pub fn receive(&mut self) -> Option<Message> {
+    pub fn receive(&mut self, into: &mut Message) -> bool {
         loop {
-            if let Some(message) = self.read() {
-                return Some(message);
+            if self.read_with(|message| *into = message.take()).is_some() {
+                return true;
             }
             if self.reader.sleep() || self.reader.is_closed() {
-                return None;
+                return false;
             }
         }
     }
@@ -433,14 +433,14 @@ impl Inlet {
         self.reader.len()
     }
 
-    /// The next message; does not ask for news if there is none.
+    /// Lends the next message to `look`, in its place in the pipe; does not ask for news if there is none.
     #[inline]
-    pub(crate) fn read(&mut self) -> Option<Message> {
-        let message = self.reader.read();
+    pub(crate) fn read_with<R>(&mut self, look: impl FnOnce(&mut Message) -> R) -> Option<R> {
+        let result = self.reader.read_with(look);
         if self.reader.take_writer_wake() {
             self.far.wake_writer();
         }
-        message
+        result
     }
 
     /// Asks for a [`PipeEvent::Readable`]. `false`: there is something to read, or the pipe has ended.

@@ -195,6 +195,8 @@ pub(crate) enum Mutant {
     ConflateReadRelaxed,
     /// P7: the reader goes to sleep without looking whether something arrived meanwhile.
     ConflateSleepBlind,
+    /// B1: a block is filled again without acquiring what its readers released.
+    BlockReusedBlind,
     /// S1: going to sleep does not look whether news came before.
     WaiterBeginBlind,
     /// S1: a wake does not ring.

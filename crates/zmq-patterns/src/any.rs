@@ -7,8 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use zmq_core::{
-    Context, Endpoint, Error, Message, Monitor, Options, Peer, Result, SendError, SocketBase, SocketType,
-    Stats,
+    Context, Endpoint, Error, Frame, Message, Monitor, Options, Peer, Result, SendError, SocketBase,
+    SocketType, Stats,
 };
 
 /// A socket of any type: for programs that choose it at run time, and for [`proxy`](fn@crate::proxy). The same code as
@@ -94,10 +94,17 @@ impl AnySocket {
     /// # Errors
     /// As there, and [`Error::State`] if the type does not receive.
     pub fn recv(&mut self) -> Result<Message> {
-        self.with(|state| {
-            let patience = Patience::timeout(state.base.options().recv_timeout);
-            state.receive(patience)
-        })?
+        let mut message = Message::from(Frame::new());
+        self.recv_into(&mut message)?;
+        Ok(message)
+    }
+
+    /// As [`Socket::recv_into`](crate::Socket::recv_into).
+    ///
+    /// # Errors
+    /// As there, and [`Error::State`] if the type does not receive.
+    pub fn recv_into(&mut self, into: &mut Message) -> Result<()> {
+        self.cell.receive(into, |state| Patience::timeout(state.base.options().recv_timeout))
     }
 
     /// As [`Socket::try_recv`](crate::Socket::try_recv).
@@ -105,7 +112,9 @@ impl AnySocket {
     /// # Errors
     /// As there, and [`Error::State`] if the type does not receive.
     pub fn try_recv(&mut self) -> Result<Message> {
-        self.with(|state| state.receive(Patience::Now))?
+        let mut message = Message::from(Frame::new());
+        self.cell.receive(&mut message, |_| Patience::Now)?;
+        Ok(message)
     }
 
     /// As [`Socket::recv_timeout`](crate::Socket::recv_timeout).
@@ -113,7 +122,9 @@ impl AnySocket {
     /// # Errors
     /// As there, and [`Error::State`] if the type does not receive.
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Message> {
-        self.with(|state| state.receive(Patience::timeout(Some(timeout))))?
+        let mut message = Message::from(Frame::new());
+        self.cell.receive(&mut message, |_| Patience::timeout(Some(timeout)))?;
+        Ok(message)
     }
 
     /// As [`Socket::last_peer`](crate::Socket::last_peer).

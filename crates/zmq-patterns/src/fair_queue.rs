@@ -56,16 +56,17 @@ impl FairQueue {
         self.inlets.activate(id);
     }
 
-    /// The next message, and who sent it. `None`: each peer that has nothing will report when it has.
+    /// Puts the next message into `into`, and tells who sent it. `None`: each peer that has nothing will report when it
+    /// has.
     #[inline]
-    pub fn receive(&mut self) -> Option<(PipeId, Message)> {
+    pub fn receive(&mut self, into: &mut Message) -> Option<PipeId> {
         while let Some((id, inlet)) = self.inlets.active_mut(self.current) {
-            if let Some(message) = inlet.receive() {
+            if inlet.receive(into) {
                 let id = *id;
                 self.current += 1;
                 self.wrap();
                 self.last = Some(id);
-                return Some((id, message));
+                return Some(id);
             }
             self.set_aside();
         }

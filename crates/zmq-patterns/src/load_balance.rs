@@ -37,25 +37,20 @@ impl LoadBalance {
         }
     }
 
-    /// Sends to the next peer that has room, and tells which that was.
-    ///
-    /// # Errors
-    /// The message, if none has. Each full one will report when it has room.
+    /// Takes a message out of its place and sends it to the next peer that has room; tells which that was. `None`: none
+    /// has; the message stays, and each full one will report when it has room.
     #[inline]
-    pub fn send(&mut self, mut message: Message) -> Result<PipeId, Message> {
+    pub fn send(&mut self, message: &mut Message) -> Option<PipeId> {
         while let Some((id, outlet)) = self.outlets.active_mut(self.current) {
-            let id = *id;
-            match outlet.send(message) {
-                Ok(()) => {
-                    self.current += 1;
-                    self.wrap();
-                    return Ok(id);
-                }
-                Err(back) => message = back,
+            if outlet.send(message) {
+                let id = *id;
+                self.current += 1;
+                self.wrap();
+                return Some(id);
             }
             self.set_aside();
         }
-        Err(message)
+        None
     }
 
     /// Whether a peer has room.

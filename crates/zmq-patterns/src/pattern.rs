@@ -1,7 +1,7 @@
 //! What a socket type does with its pipes.
 
 use std::sync::Arc;
-use zmq_core::{Error, Message, Peer, PipeEvent, Result, SendError, SocketBase};
+use zmq_core::{Error, Message, Peer, PipeEvent, Result, SocketBase};
 
 /// A socket type: how it sends, receives, and follows the coming and going of its peers. Called by the thread that
 /// owns the socket, never concurrently; never blocks.
@@ -9,17 +9,19 @@ pub trait Pattern: Send + 'static {
     /// Follows one piece of news about a pipe.
     fn handle(&mut self, event: PipeEvent, base: &mut SocketBase);
 
-    /// Sends a message now. When it must wait, the pattern has asked the pipes concerned to report.
+    /// Takes a message out of its place and sends it, now. `false`: nobody has room; the message stays where it is, and
+    /// the pipes concerned will report.
     ///
     /// # Errors
-    /// [`Refused`], with the message.
-    fn try_send(&mut self, message: Message, base: &mut SocketBase) -> Result<(), Refused>;
+    /// It cannot be sent, and waiting does not help. The message stays where it is.
+    fn try_send(&mut self, message: &mut Message, base: &mut SocketBase) -> Result<bool>;
 
-    /// Receives a message now. `None`: the pipes will report.
+    /// Receives a message now, in place of what `into` holds. `false`: there is none, and the pipes will report. The
+    /// message is written into its place, rather than returned, so that it moves once and not at every level.
     ///
     /// # Errors
     /// [`zmq_core::Error::State`] if it is not the time to receive.
-    fn try_receive(&mut self, base: &mut SocketBase) -> Result<Option<Message>>;
+    fn try_receive(&mut self, into: &mut Message, base: &mut SocketBase) -> Result<bool>;
 
     /// Whether [`try_send`](Pattern::try_send) would send now.
     fn can_send(&mut self, base: &mut SocketBase) -> bool;
@@ -40,33 +42,17 @@ pub trait Pattern: Send + 'static {
     }
 }
 
-/// Why a message was not sent.
-#[derive(Debug)]
-pub enum Refused {
-    /// Nobody has room now; waiting may help.
-    Full(Message),
-    /// It cannot be sent; waiting does not help.
-    Failed(SendError),
-}
-
-impl Refused {
-    /// A message that cannot be sent.
-    pub fn failed(error: zmq_core::Error, message: Message) -> Refused {
-        Refused::Failed(SendError { error, message })
-    }
-}
-
 impl Pattern for Box<dyn Pattern> {
     fn handle(&mut self, event: PipeEvent, base: &mut SocketBase) {
         (**self).handle(event, base);
     }
 
-    fn try_send(&mut self, message: Message, base: &mut SocketBase) -> Result<(), Refused> {
+    fn try_send(&mut self, message: &mut Message, base: &mut SocketBase) -> Result<bool> {
         (**self).try_send(message, base)
     }
 
-    fn try_receive(&mut self, base: &mut SocketBase) -> Result<Option<Message>> {
-        (**self).try_receive(base)
+    fn try_receive(&mut self, into: &mut Message, base: &mut SocketBase) -> Result<bool> {
+        (**self).try_receive(into, base)
     }
 
     fn can_send(&mut self, base: &mut SocketBase) -> bool {

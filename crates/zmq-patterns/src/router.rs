@@ -2,7 +2,7 @@
 
 use crate::fair_queue::FairQueue;
 use crate::fan_out::FanOut;
-use crate::pattern::{Pattern, Refused};
+use crate::pattern::Pattern;
 use foldhash::fast::RandomState;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -128,7 +128,7 @@ impl RouterPattern {
     }
 
     /// The peer with this name has no room, or there is none.
-    fn refuse(&mut self, to: Frame, mut message: Message, base: &mut SocketBase) -> Result<(), Refused> {
+    fn refuse(&mut self, to: Frame, message: &mut Message, base: &mut SocketBase) -> Result<bool> {
         let route = self.routes.get(to.as_bytes()).copied();
         let mandatory = base.options().router_mandatory;
         match route {
@@ -138,20 +138,20 @@ impl RouterPattern {
                     let _ = outlet.wait_for_room();
                 }
                 message.push_front(to);
-                Err(Refused::Full(message))
+                Ok(false)
             }
             None if mandatory => {
                 let routing_id = to.to_vec();
                 message.push_front(to);
-                Err(Refused::failed(Error::Unroutable { routing_id }, message))
+                Err(Error::Unroutable { routing_id })
             }
             Some(_) => {
                 base.count_dropped_full();
-                Ok(())
+                Ok(true)
             }
             None => {
                 base.count_unroutable();
-                Ok(())
+                Ok(true)
             }
         }
     }
@@ -182,40 +182,41 @@ impl Pattern for RouterPattern {
         }
     }
 
-    fn try_send(&mut self, mut message: Message, base: &mut SocketBase) -> Result<(), Refused> {
+    fn try_send(&mut self, message: &mut Message, base: &mut SocketBase) -> Result<bool> {
         const REASON: &str = "a ROUTER message is the peer's routing id and at least one more frame";
         if message.len() < 2 {
-            return Err(Refused::failed(Error::InvalidMessage { reason: REASON }, message));
+            return Err(Error::InvalidMessage { reason: REASON });
         }
-        let Some(to) = message.pop_front() else { return Ok(()) };
+        let Some(to) = message.pop_front() else { return Ok(true) };
         let size = message.size();
         let route = self.routes.get(to.as_bytes()).copied();
         let Some(outlet) = route.and_then(|id| self.outlets.get_mut(id)) else {
             return self.refuse(to, message, base);
         };
-        if let Err(message) = outlet.send(message) {
+        if !outlet.send(message) {
             base.pump();
-            if let Err(message) = outlet.send(message) {
+            if !outlet.send(message) {
                 return self.refuse(to, message, base);
             }
         }
         base.after_send(size);
-        Ok(())
+        Ok(true)
     }
 
-    fn try_receive(&mut self, _: &mut SocketBase) -> Result<Option<Message>> {
+    fn try_receive(&mut self, into: &mut Message, _: &mut SocketBase) -> Result<bool> {
         if let Some(arrival) = self.take_arrival() {
-            return Ok(Some(arrival));
+            *into = arrival;
+            return Ok(true);
         }
-        while let Some((peer, mut message)) = self.incoming.receive() {
+        while let Some(peer) = self.incoming.receive(into) {
             self.forget_finished();
             if let Some(name) = self.name(peer) {
-                message.push_front(name.frame.clone());
-                return Ok(Some(message));
+                into.push_front(name.frame.clone());
+                return Ok(true);
             }
         }
         self.forget_finished();
-        Ok(None)
+        Ok(false)
     }
 
     fn can_send(&mut self, base: &mut SocketBase) -> bool {

@@ -8,31 +8,44 @@
 #![allow(unsafe_code)]
 
 use super::Frame;
+use super::block::Piece;
 use bytes::Bytes;
 use std::mem::ManuallyDrop;
 
 /// The largest body kept in place.
 pub(super) const CAPACITY: usize = 70;
+const HEAD: usize = 64;
 
 /// The tag is the length of a body in place, at most `CAPACITY`, or one of these.
+const PIECE: u8 = 253;
 const SHARED: u8 = 254;
 const MANY: u8 = 255;
 
-/// A body in place, a shared body, or several frames.
+/// A body in place, in a block, or shared, or several frames.
 ///
 /// Invariant: the tag, which lies at the same place in every field and is always initialized, tells which field may
-/// be read: `inline` up to `CAPACITY`, `shared` for `SHARED`, `many` for `MANY`.
+/// be read: `inline` up to `CAPACITY`, `piece` for `PIECE`, `shared` for `SHARED`, `many` for `MANY`.
 pub(super) union Storage {
     inline: Inline,
+    piece: ManuallyDrop<InBlock>,
     shared: ManuallyDrop<Shared>,
     many: ManuallyDrop<Many>,
 }
 
+/// The body lies in `head` and the beginning of `tail`, without a gap. Written and read in these pieces, of the sizes in
+/// which the whole is moved: a load that spans two recent stores would wait for both to reach the cache.
 #[repr(C, align(8))]
 #[derive(Clone, Copy)]
 struct Inline {
-    data: [u8; CAPACITY],
-    unused: u8,
+    head: [u8; HEAD],
+    /// The rest of the body, an unused byte, the tag.
+    tail: [u8; 8],
+}
+
+#[repr(C, align(8))]
+struct InBlock {
+    piece: Piece,
+    padding: [u8; TAG - size_of::<Piece>()],
     tag: u8,
 }
 
@@ -50,20 +63,24 @@ struct Many {
     tag: u8,
 }
 
-const TAG: usize = std::mem::offset_of!(Inline, tag);
+const TAG: usize = 71;
 const _: () = assert!(size_of::<Storage>() == 72 && size_of::<Shared>() == 72 && size_of::<Many>() == 72);
+const _: () = assert!(std::mem::offset_of!(Inline, tail) + 7 == TAG);
+const _: () = assert!(size_of::<InBlock>() == 72 && std::mem::offset_of!(InBlock, tag) == TAG);
 const _: () = assert!(std::mem::offset_of!(Shared, tag) == TAG && std::mem::offset_of!(Many, tag) == TAG);
 
 /// What it holds, to look at.
 pub(super) enum View<'a> {
-    Inline(&'a [u8]),
+    /// In place, or in a block.
+    Body(&'a [u8]),
     Shared(&'a Bytes),
     Many(&'a [Frame]),
 }
 
 /// What it holds, to have.
 pub(super) enum Content {
-    Inline(Storage),
+    /// In place, or in a block.
+    Body(Storage),
     Shared(Bytes),
     Many(Vec<Frame>),
 }
@@ -71,13 +88,45 @@ pub(super) enum Content {
 impl Storage {
     /// A body of no bytes.
     pub(super) const fn empty() -> Storage {
-        Storage { inline: Inline { data: [0; CAPACITY], unused: 0, tag: 0 } }
+        Storage { inline: Inline { head: [0; HEAD], tail: [0; 8] } }
     }
 
-    /// The first `length` bytes of `data`, at most all.
+    /// A copy of `body`, if it fits in place.
     #[inline]
-    pub(super) fn inline(data: [u8; CAPACITY], length: usize) -> Storage {
-        Storage { inline: Inline { data, unused: 0, tag: length.min(CAPACITY) as u8 } }
+    pub(super) fn copy_of(body: &[u8]) -> Option<Storage> {
+        let mut inline = Inline { head: [0; HEAD], tail: [0; 8] };
+        let (head, rest) = body.split_at(body.len().min(HEAD));
+        if !rest.is_empty() {
+            inline.tail.get_mut(..CAPACITY - HEAD)?.get_mut(..rest.len())?.copy_from_slice(rest);
+        }
+        inline.tail = with_tag(inline.tail, body.len() as u8);
+        inline.head[..head.len()].copy_from_slice(head);
+        Some(Storage { inline })
+    }
+
+    /// The first `length` bytes of `window`, at most all. Cheaper than a copy whose size is not known beforehand.
+    #[inline]
+    pub(super) fn of_window(window: &[u8; CAPACITY], length: u8) -> Storage {
+        let (head, tail) = (window.first_chunk::<HEAD>(), window.last_chunk::<8>());
+        let (Some(head), Some(tail)) = (head, tail) else { return Storage::empty() };
+        // The last eight bytes of the window begin two bytes before the tail does.
+        let rest = (u64::from_le_bytes(*tail) >> 16).to_le_bytes();
+        Storage { inline: Inline { head: *head, tail: with_tag(rest, length.min(CAPACITY as u8)) } }
+    }
+
+    /// Takes the content, and leaves an empty body.
+    #[inline]
+    pub(super) fn take(&mut self) -> Storage {
+        // SAFETY: the content is the result's from here on: with its tag of an empty body in place the original no
+        // longer claims it.
+        let taken = unsafe { std::ptr::read(self) };
+        self.inline.tail = [0; 8];
+        taken
+    }
+
+    pub(super) const fn in_block(piece: Piece) -> Storage {
+        let piece = InBlock { piece, padding: [0; TAG - size_of::<Piece>()], tag: PIECE };
+        Storage { piece: ManuallyDrop::new(piece) }
     }
 
     pub(super) const fn shared(bytes: Bytes) -> Storage {
@@ -93,7 +142,7 @@ impl Storage {
     #[inline]
     fn tag(&self) -> u8 {
         // SAFETY: the tag is initialized whatever the storage holds, and lies at the same place.
-        unsafe { self.inline.tag }
+        unsafe { self.inline.tail[7] }
     }
 
     #[inline]
@@ -102,9 +151,13 @@ impl Storage {
             // SAFETY: the tag says which field it is.
             SHARED => View::Shared(unsafe { &self.shared.bytes }),
             // SAFETY: the same.
+            PIECE => View::Body(unsafe { &self.piece.piece }.as_slice()),
+            // SAFETY: the same.
             MANY => View::Many(unsafe { &self.many.frames }),
             // SAFETY: the same; the tag is a length of at most `CAPACITY`.
-            length => View::Inline(unsafe { self.inline.data.get_unchecked(..usize::from(length)) }),
+            length => View::Body(unsafe {
+                std::slice::from_raw_parts((&raw const self.inline).cast(), usize::from(length))
+            }),
         }
     }
 
@@ -132,10 +185,15 @@ impl Storage {
             SHARED => Content::Shared(unsafe { ManuallyDrop::take(&mut storage.shared) }.bytes),
             // SAFETY: the same.
             MANY => Content::Many(unsafe { ManuallyDrop::take(&mut storage.many) }.frames),
-            // SAFETY: the tag says that it is this field, which is `Copy`.
-            _ => Content::Inline(Storage { inline: unsafe { storage.inline } }),
+            _ => Content::Body(ManuallyDrop::into_inner(storage)),
         }
     }
+}
+
+/// `tail` with the tag in its place, which is the last byte.
+#[inline]
+fn with_tag(tail: [u8; 8], tag: u8) -> [u8; 8] {
+    ((u64::from_le_bytes(tail) << 8 >> 8) | u64::from(tag) << 56).to_le_bytes()
 }
 
 impl Drop for Storage {
@@ -155,6 +213,8 @@ impl Storage {
             // SAFETY: the tag says that it is this field, and nobody uses it after this: called by `drop` only.
             SHARED => unsafe { ManuallyDrop::drop(&mut self.shared) },
             // SAFETY: the same.
+            PIECE => unsafe { ManuallyDrop::drop(&mut self.piece) },
+            // SAFETY: the same.
             MANY => unsafe { ManuallyDrop::drop(&mut self.many) },
             _ => {}
         }
@@ -165,8 +225,10 @@ impl Clone for Storage {
     #[inline]
     fn clone(&self) -> Storage {
         match self.view() {
-            // SAFETY: the view says that it is this field, which is `Copy`.
-            View::Inline(_) => Storage { inline: unsafe { self.inline } },
+            // SAFETY: the tag says that it is this field.
+            View::Body(_) if self.tag() == PIECE => Storage::in_block(unsafe { &self.piece.piece }.clone()),
+            // SAFETY: the tag says that it is this field, which is `Copy`.
+            View::Body(_) => Storage { inline: unsafe { self.inline } },
             View::Shared(bytes) => Storage::shared(bytes.clone()),
             View::Many(frames) => Storage::many(frames.to_vec()),
         }
@@ -176,11 +238,12 @@ impl Clone for Storage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::block::Filler;
     use proptest::prelude::*;
 
     fn view(storage: &Storage) -> Vec<Vec<u8>> {
         match storage.view() {
-            View::Inline(bytes) => vec![bytes.to_vec()],
+            View::Body(bytes) => vec![bytes.to_vec()],
             View::Shared(bytes) => vec![bytes.to_vec()],
             View::Many(frames) => frames.iter().map(|frame| frame.to_vec()).collect(),
         }
@@ -193,18 +256,24 @@ mod tests {
         fn keeps_what_went_in(bodies in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..100), 1..4)) {
             let storage = match bodies.as_slice() {
                 [body] if body.len() <= CAPACITY => {
-                    let mut data = [0xAA; CAPACITY];
-                    data[..body.len()].copy_from_slice(body);
-                    Storage::inline(data, body.len())
+                    let mut window = [0xAA; CAPACITY];
+                    window[..body.len()].copy_from_slice(body);
+                    let storage = Storage::of_window(&window, body.len() as u8);
+                    prop_assert_eq!(view(&storage), view(&Storage::copy_of(body).expect("fits")));
+                    storage
                 }
-                [body] => Storage::shared(Bytes::from(body.clone())),
+                [body] if body.len() % 2 == 0 => Storage::shared(Bytes::from(body.clone())),
+                [body] => Storage::in_block(Filler::new().copy(body).expect("small enough")),
                 bodies => Storage::many(bodies.iter().map(|body| Frame::from(body.clone())).collect()),
             };
-            let moved = vec![Some(storage.clone()), None, Some(storage)];
+            let mut original = storage.clone();
+            let taken = original.take();
+            prop_assert_eq!(view(&original), vec![Vec::<u8>::new()]);
+            let moved = vec![Some(storage), None, Some(taken)];
             for storage in moved.into_iter().flatten() {
                 prop_assert_eq!(view(&storage), bodies.clone());
                 let back = match storage.into_content() {
-                    Content::Inline(storage) => view(&storage),
+                    Content::Body(storage) => view(&storage),
                     Content::Shared(bytes) => vec![bytes.to_vec()],
                     Content::Many(frames) => frames.iter().map(|frame| frame.to_vec()).collect(),
                 };

@@ -187,6 +187,11 @@ impl<T> Reader<T> {
     }
 
     #[inline]
+    pub(super) fn read_with<R>(&mut self, look: impl FnOnce(&mut T) -> R) -> Option<R> {
+        self.read().map(|mut message| look(&mut message))
+    }
+
+    #[inline]
     pub(super) fn take_writer_wake(&mut self) -> bool {
         false
     }

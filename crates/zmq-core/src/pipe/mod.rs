@@ -231,6 +231,13 @@ impl<T: Send> Reader<T> {
         inside!(ReaderInside, mut self.read())
     }
 
+    /// As [`read`](Self::read), but lends the message to `look` in its place in the pipe, where it is dropped afterwards:
+    /// it is not moved.
+    #[inline]
+    pub fn read_with<R>(&mut self, look: impl FnOnce(&mut T) -> R) -> Option<R> {
+        inside!(ReaderInside, mut self.read_with(look))
+    }
+
     /// Whether the last reads gave credit back to a writer that waits for it. Whoever gets the answer `true`
     /// must wake the writer, and gets it once. A plain field, free to ask.
     #[must_use = "a writer that waits must be woken"]

@@ -376,10 +376,28 @@ impl<T, const SLOTS: usize> Reader<T, SLOTS> {
         }
         self.read += 1;
         let message = self.take_next();
+        self.give_credit();
+        Some(message)
+    }
+
+    #[inline]
+    pub(super) fn read_with<R>(&mut self, look: impl FnOnce(&mut T) -> R) -> Option<R> {
+        if self.is_empty() {
+            return None;
+        }
+        self.read += 1;
+        let index = self.next_index();
+        // SAFETY: as in `take_next`; the message is lent before credit is given for its slot, and dropped in it.
+        let result = unsafe { Chunk::lend(self.head, index, look) };
+        self.give_credit();
+        Some(result)
+    }
+
+    #[inline]
+    fn give_credit(&mut self) {
         if self.read - self.acknowledged >= u64::from(self.low_water) {
             self.acknowledge();
         }
-        Some(message)
     }
 
     #[inline]
@@ -451,15 +469,21 @@ impl<T, const SLOTS: usize> Reader<T, SLOTS> {
     /// Takes the message at the reader's place. Only called if there is one below the published count.
     #[inline]
     fn take_next(&mut self) -> T {
-        if usize::from(self.index) >= SLOTS {
-            self.advance();
-        }
-        let index = self.index;
-        self.index += 1;
+        let index = self.next_index();
         // SAFETY: `head` is the reader's until it moves on, and `index < SLOTS`. The message lies below the
         // published count that was read with Acquire, so it is the reader's and its writing is seen; `index`
         // has moved, so it is taken once.
         unsafe { Chunk::take(self.head, index) }
+    }
+
+    /// The place of the next message in `head`, which counts as taken from here on.
+    #[inline]
+    fn next_index(&mut self) -> u8 {
+        if usize::from(self.index) >= SLOTS {
+            self.advance();
+        }
+        self.index += 1;
+        self.index - 1
     }
 
     /// Moves on to the next chunk and hands the old one back. Only called if a message in the next is
@@ -655,6 +679,31 @@ impl<T, const SLOTS: usize> Chunk<T, SLOTS> {
         unsafe {
             let slot = (*chunk).slots.get_unchecked(usize::from(index));
             slot.with_mut(|slot| (*slot).assume_init_read())
+        }
+    }
+
+    /// As [`take`](Chunk::take), but the message stays in its slot while `look` has it, and is dropped there, even if
+    /// `look` panics.
+    ///
+    /// # Safety
+    ///
+    /// As for [`take`](Chunk::take).
+    #[inline]
+    unsafe fn lend<R>(chunk: *mut Self, index: u8, look: impl FnOnce(&mut T) -> R) -> R {
+        struct InPlace<'a, T>(&'a mut MaybeUninit<T>);
+
+        impl<T> Drop for InPlace<'_, T> {
+            #[inline]
+            fn drop(&mut self) {
+                // SAFETY: made by `lend` alone, whose caller promises that the slot holds a message.
+                unsafe { self.0.assume_init_drop() };
+            }
+        }
+
+        // SAFETY: the caller's promise.
+        unsafe {
+            let slot = (*chunk).slots.get_unchecked(usize::from(index));
+            slot.with_mut(|slot| look(InPlace(&mut *slot).0.assume_init_mut()))
         }
     }
 }

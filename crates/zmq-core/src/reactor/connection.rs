@@ -225,20 +225,14 @@ impl Connection {
         if !self.engine.is_ready() || self.engine.output_len() >= WRITE_SIZE {
             return;
         }
-        let Some(mut message) = inlet.read() else { return };
-        if self.engine.output_len() == 0 {
+        if self.engine.output_len() == 0 && inlet.has_message() {
             self.engine.lend_buffer(buffers::take_write());
         }
-        loop {
-            self.engine.push(&message);
-            self.in_output += 1;
-            if self.engine.output_len() >= WRITE_SIZE {
+        while self.engine.output_len() < WRITE_SIZE {
+            if inlet.read_with(|message| self.engine.push(message)).is_none() {
                 return;
             }
-            match inlet.read() {
-                Some(next) => message = next,
-                None => return,
-            }
+            self.in_output += 1;
         }
     }
 

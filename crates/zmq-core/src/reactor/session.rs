@@ -576,11 +576,12 @@ impl Session {
     fn subscribe_to_all(&mut self, topics: impl Iterator<Item = Vec<u8>>) {
         let mut others = Vec::new();
         if let Some(pipe) = &mut self.pipe {
-            while let Some(message) = pipe.inlet.read() {
-                if as_subscription(&message).is_none() {
-                    others.push(message);
+            let mut keep = |message: &mut Message| {
+                if as_subscription(message).is_none() {
+                    others.push(message.take());
                 }
-            }
+            };
+            while pipe.inlet.read_with(&mut keep).is_some() {}
         }
         for topic in topics {
             self.push(&subscription(true, &topic));

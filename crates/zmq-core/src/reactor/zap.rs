@@ -39,10 +39,11 @@ impl Inquiry {
 
     /// What the handler says. `None`: nothing yet; the connection is pumped when it does.
     pub fn verdict(&mut self) -> Option<Verdict> {
-        match self.answer.receive() {
-            Some(answer) => Some(verdict(&answer).unwrap_or_else(Verdict::fail)),
-            None => self.answer.is_finished().then(Verdict::fail),
+        let mut answer = Message::new();
+        if self.answer.receive(&mut answer) {
+            return Some(verdict(&answer).unwrap_or_else(Verdict::fail));
         }
+        self.answer.is_finished().then(Verdict::fail)
     }
 }
 

@@ -136,6 +136,12 @@ impl Engine {
                     self.timers.received(now);
                     return Ok(Some(Event::Message(Message::from(Frame::copy_from_window(window, length)))));
                 }
+            } else if let Some((body, rest)) = frame::split_message(input) {
+                if self.assembly.takes_single(body.len()) {
+                    *input = rest;
+                    self.timers.received(now);
+                    return Ok(Some(Event::Message(Message::from(Frame::copy_from(body)))));
+                }
             }
         }
         self.next_event_in_full(input, now)

@@ -131,6 +131,20 @@ pub(super) fn split_small_message(bytes: &[u8]) -> Option<(u8, &[u8; Frame::INLI
     Some((*length, tail.first_chunk()?, tail.get(usize::from(*length)..)?))
 }
 
+/// The short cut for a larger frame that is a whole message and is there as a whole: its body, and what follows it.
+#[inline]
+pub(super) fn split_message(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, tail) = match bytes.split_first()? {
+        (0, rest) => rest.split_first().map(|(length, tail)| (usize::from(*length), tail))?,
+        (&LONG, rest) => {
+            let (length, tail) = rest.split_first_chunk()?;
+            (usize::try_from(u64::from_be_bytes(*length)).ok()?, tail)
+        }
+        _ => return None,
+    };
+    tail.split_at_checked(length)
+}
+
 fn write_long_header(buffer: &mut Vec<u8>, flags: u8, length: u64) {
     buffer.push(flags | LONG);
     buffer.extend_from_slice(&length.to_be_bytes());
@@ -261,5 +275,20 @@ mod tests {
             assert_eq!(split_small_message(&[&[flags, length], &[7; 80][..]].concat()), None);
         }
         assert_eq!(split_small_message(&[]), None);
+    }
+
+    #[test]
+    fn the_other_short_cut_takes_whole_messages_in_either_form() {
+        let body = [7; 100];
+        let short = [&[0, 100], &body[..], &[9]].concat();
+        assert_eq!(split_message(&short), Some((&body[..], &[9][..])));
+        assert_eq!(split_message(&short[..101]), None);
+        let long = [&[LONG], &100_u64.to_be_bytes()[..], &body].concat();
+        assert_eq!(split_message(&long), Some((&body[..], &[][..])));
+        assert_eq!(split_message(&long[..108]), None);
+        for flags in [MORE, COMMAND, 8, LONG | MORE] {
+            assert_eq!(split_message(&[&[flags, 1], &[7; 80][..]].concat()), None);
+        }
+        assert_eq!(split_message(&[&[LONG], &u64::MAX.to_be_bytes()[..], &body].concat()), None);
     }
 }

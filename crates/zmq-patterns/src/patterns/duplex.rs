@@ -4,21 +4,21 @@ use super::{NO_RECEIVE, NO_SEND};
 use crate::fair_queue::FairQueue;
 use crate::fan_out::FanOut;
 use crate::load_balance::LoadBalance;
-use crate::pattern::{Pattern, Refused};
+use crate::pattern::Pattern;
 use std::sync::Arc;
 use zmq_core::{Error, Message, Peer, PipeEvent, Result, SocketBase};
 
 /// One direction of a pattern.
 pub(crate) trait Outgoing: Send + Default + 'static {
     fn handle(&mut self, event: PipeEvent, base: &mut SocketBase);
-    fn try_send(&mut self, message: Message, base: &mut SocketBase) -> Result<(), Refused>;
+    fn try_send(&mut self, message: &mut Message, base: &mut SocketBase) -> Result<bool>;
     fn can_send(&mut self) -> bool;
 }
 
 /// The other direction.
 pub(crate) trait Incoming: Send + Default + 'static {
     fn handle(&mut self, event: PipeEvent, base: &mut SocketBase);
-    fn try_receive(&mut self, base: &mut SocketBase) -> Result<Option<Message>>;
+    fn try_receive(&mut self, into: &mut Message, base: &mut SocketBase) -> Result<bool>;
     fn can_receive(&mut self) -> bool;
     fn last_peer(&self) -> Option<Arc<Peer>>;
 }
@@ -47,13 +47,13 @@ impl<O: Outgoing, I: Incoming> Pattern for Duplex<O, I> {
     }
 
     #[inline]
-    fn try_send(&mut self, message: Message, base: &mut SocketBase) -> Result<(), Refused> {
+    fn try_send(&mut self, message: &mut Message, base: &mut SocketBase) -> Result<bool> {
         self.outgoing.try_send(message, base)
     }
 
     #[inline]
-    fn try_receive(&mut self, base: &mut SocketBase) -> Result<Option<Message>> {
-        self.incoming.try_receive(base)
+    fn try_receive(&mut self, into: &mut Message, base: &mut SocketBase) -> Result<bool> {
+        self.incoming.try_receive(into, base)
     }
 
     fn can_send(&mut self, _: &mut SocketBase) -> bool {
@@ -82,11 +82,13 @@ impl Outgoing for LoadBalance {
     }
 
     #[inline]
-    fn try_send(&mut self, message: Message, base: &mut SocketBase) -> Result<(), Refused> {
+    fn try_send(&mut self, message: &mut Message, base: &mut SocketBase) -> Result<bool> {
         let size = message.size();
-        self.send(message).map_err(Refused::Full)?;
-        base.after_send(size);
-        Ok(())
+        let sent = self.send(message).is_some();
+        if sent {
+            base.after_send(size);
+        }
+        Ok(sent)
     }
 
     fn can_send(&mut self) -> bool {
@@ -109,8 +111,8 @@ impl Incoming for FairQueue {
     }
 
     #[inline]
-    fn try_receive(&mut self, _: &mut SocketBase) -> Result<Option<Message>> {
-        Ok(self.receive().map(|(_, message)| message))
+    fn try_receive(&mut self, into: &mut Message, _: &mut SocketBase) -> Result<bool> {
+        Ok(self.receive(into).is_some())
     }
 
     fn can_receive(&mut self) -> bool {
@@ -139,8 +141,8 @@ impl Outgoing for Silent {
         }
     }
 
-    fn try_send(&mut self, message: Message, _: &mut SocketBase) -> Result<(), Refused> {
-        Err(Refused::failed(Error::State { hint: NO_SEND }, message))
+    fn try_send(&mut self, _: &mut Message, _: &mut SocketBase) -> Result<bool> {
+        Err(Error::State { hint: NO_SEND })
     }
 
     fn can_send(&mut self) -> bool {
@@ -151,12 +153,12 @@ impl Outgoing for Silent {
 impl Incoming for Silent {
     fn handle(&mut self, event: PipeEvent, base: &mut SocketBase) {
         Incoming::handle(&mut self.strays, event, base);
-        while self.strays.receive().is_some() {
+        while self.strays.receive(&mut Message::new()).is_some() {
             base.count_unread();
         }
     }
 
-    fn try_receive(&mut self, _: &mut SocketBase) -> Result<Option<Message>> {
+    fn try_receive(&mut self, _: &mut Message, _: &mut SocketBase) -> Result<bool> {
         Err(Error::State { hint: NO_RECEIVE })
     }
 

@@ -7,7 +7,7 @@ mod request;
 mod shown;
 mod subscriber;
 
-pub(crate) use duplex::{Duplex, Incoming, Outgoing, Silent};
+pub(crate) use duplex::{Duplex, Silent};
 pub(crate) use publisher::Publisher;
 pub(crate) use reply::Replier;
 pub(crate) use request::Requester;

@@ -4,7 +4,7 @@ use super::NO_RECEIVE;
 use super::shown::{PeerKey, Shown};
 use crate::fair_queue::FairQueue;
 use crate::fan_out::FanOut;
-use crate::pattern::{Pattern, Refused};
+use crate::pattern::Pattern;
 use crate::prefix_filter::{Cancelled, PrefixFilter, Subscribed};
 use crate::typed::Published;
 use std::sync::Arc;
@@ -61,11 +61,12 @@ impl Publisher {
 
     /// Takes in what the peers sent: subscriptions, and for an XPUB anything.
     fn follow_subscriptions(&mut self, base: &mut SocketBase) {
-        while let Some((peer, message)) = self.incoming.receive() {
+        let mut message = Message::new();
+        while let Some(peer) = self.incoming.receive(&mut message) {
             match as_subscription(&message) {
                 Some((true, topic)) => self.subscribe(topic, peer, base),
                 Some((false, topic)) => self.cancel(topic, peer, base),
-                _ if shows(base) => self.show(peer, message, base),
+                _ if shows(base) => self.show(peer, std::mem::take(&mut message), base),
                 _ => base.count_unread(),
             }
         }
@@ -170,11 +171,12 @@ impl Publisher {
         full
     }
 
-    fn send_copies(&mut self, message: Message, base: &mut SocketBase) {
+    /// The last one gets the message itself.
+    fn send_copies(&mut self, message: &mut Message, base: &mut SocketBase) {
         let Some((last, others)) = self.matched.split_last() else { return };
         let mut dropped = 0;
         for peer in others {
-            dropped += usize::from(!send_copy(&mut self.outlets, *peer, message.clone(), base));
+            dropped += usize::from(!send_copy(&mut self.outlets, *peer, &mut message.clone(), base));
         }
         dropped += usize::from(!send_copy(&mut self.outlets, *last, message, base));
         self.published = Published { matched: self.matched.len(), dropped };
@@ -193,11 +195,13 @@ fn shows(base: &SocketBase) -> bool {
 
 /// Writes before it drops. `false`: dropped.
 #[inline]
-fn send_copy(outlets: &mut FanOut, peer: PipeId, message: Message, base: &mut SocketBase) -> bool {
+fn send_copy(outlets: &mut FanOut, peer: PipeId, message: &mut Message, base: &mut SocketBase) -> bool {
     let Some(outlet) = outlets.get_mut(peer) else { return false };
-    let Err(message) = outlet.send(message) else { return true };
+    if outlet.send(message) {
+        return true;
+    }
     base.pump();
-    let sent = outlet.send(message).is_ok();
+    let sent = outlet.send(message);
     if !sent {
         base.count_dropped_full();
     }
@@ -227,32 +231,33 @@ impl Pattern for Publisher {
         }
     }
 
-    fn try_send(&mut self, message: Message, base: &mut SocketBase) -> Result<(), Refused> {
+    fn try_send(&mut self, message: &mut Message, base: &mut SocketBase) -> Result<bool> {
         self.published = Published::default();
         self.find_matches(message.body(), base);
         if self.matched.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         if base.options().xpub_nodrop && self.somebody_is_full() {
             base.pump();
             if self.somebody_is_full() {
-                return Err(Refused::Full(message));
+                return Ok(false);
             }
         }
         // A batch is what one connection writes at once: all of them fill at the same time.
         let size = message.size();
         self.send_copies(message, base);
         base.after_send(size);
-        Ok(())
+        Ok(true)
     }
 
-    fn try_receive(&mut self, base: &mut SocketBase) -> Result<Option<Message>> {
+    fn try_receive(&mut self, into: &mut Message, base: &mut SocketBase) -> Result<bool> {
         if !shows(base) {
             return Err(Error::State { hint: NO_RECEIVE });
         }
-        let Some((peer, message)) = self.shown.pop() else { return Ok(None) };
+        let Some((peer, message)) = self.shown.pop() else { return Ok(false) };
         self.last_shown = peer;
-        Ok(Some(message))
+        *into = message;
+        Ok(true)
     }
 
     fn can_send(&mut self, _: &mut SocketBase) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::fair_queue::FairQueue;
 use crate::fan_out::FanOut;
-use crate::pattern::{Pattern, Refused};
+use crate::pattern::Pattern;
 use std::sync::Arc;
 use zmq_core::{Error, Frame, Message, Peer, PipeEvent, PipeId, Result, SocketBase};
 
@@ -30,14 +30,15 @@ impl Replier {
         self.asked = None;
     }
 
-    /// Splits a request into envelope and body; `None` if it has no envelope or no body.
-    fn open(peer: PipeId, mut message: Message) -> Option<(Asked, Message)> {
-        let delimiter = message.iter().position(|frame| frame.is_empty())?;
-        let body = message.split_off(delimiter + 1);
+    /// Takes the envelope off a request; `None` if it has no envelope or no body.
+    fn open(peer: PipeId, request: &mut Message) -> Option<Asked> {
+        let delimiter = request.iter().position(|frame| frame.is_empty())?;
+        let body = request.split_off(delimiter + 1);
         if body.is_empty() {
             return None;
         }
-        Some((Asked { peer, envelope: message.into_frames() }, body))
+        let envelope = std::mem::replace(request, body).into_frames();
+        Some(Asked { peer, envelope })
     }
 }
 
@@ -54,42 +55,40 @@ impl Pattern for Replier {
     }
 
     /// Never waits: a reply whose peer has gone, or does not read, is dropped.
-    fn try_send(&mut self, message: Message, base: &mut SocketBase) -> Result<(), Refused> {
+    fn try_send(&mut self, message: &mut Message, base: &mut SocketBase) -> Result<bool> {
         let Some(Asked { peer, mut envelope }) = self.asked.take() else {
-            return Err(Refused::failed(Error::State { hint: OUT_OF_TURN_SEND }, message));
+            return Err(Error::State { hint: OUT_OF_TURN_SEND });
         };
         let size = message.size();
-        envelope.extend(message);
-        let reply = Message::from(envelope);
+        envelope.extend(std::mem::take(message));
+        let mut reply = Message::from(envelope);
         let Some(outlet) = self.outlets.get_mut(peer) else {
             base.count_unroutable();
-            return Ok(());
+            return Ok(true);
         };
-        if let Err(reply) = outlet.send(reply) {
+        if !outlet.send(&mut reply) {
             base.pump();
-            if outlet.send(reply).is_err() {
+            if !outlet.send(&mut reply) {
                 base.count_dropped_full();
-                return Ok(());
+                return Ok(true);
             }
         }
         base.after_send(size);
-        Ok(())
+        Ok(true)
     }
 
-    fn try_receive(&mut self, base: &mut SocketBase) -> Result<Option<Message>> {
+    fn try_receive(&mut self, into: &mut Message, base: &mut SocketBase) -> Result<bool> {
         if self.asked.is_some() {
             return Err(Error::State { hint: OUT_OF_TURN_RECEIVE });
         }
-        while let Some((peer, message)) = self.incoming.receive() {
-            match Replier::open(peer, message) {
-                Some((asked, body)) => {
-                    self.asked = Some(asked);
-                    return Ok(Some(body));
-                }
-                None => base.count_unread(),
+        while let Some(peer) = self.incoming.receive(into) {
+            self.asked = Replier::open(peer, into);
+            if self.asked.is_some() {
+                return Ok(true);
             }
+            base.count_unread();
         }
-        Ok(None)
+        Ok(false)
     }
 
     fn can_send(&mut self, _: &mut SocketBase) -> bool {

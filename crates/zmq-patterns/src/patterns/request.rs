@@ -2,7 +2,7 @@
 
 use crate::fair_queue::FairQueue;
 use crate::load_balance::LoadBalance;
-use crate::pattern::{Pattern, Refused};
+use crate::pattern::Pattern;
 use std::collections::HashMap;
 use std::sync::Arc;
 use zmq_core::{Error, Frame, Message, Peer, PipeEvent, PipeId, Result, SocketBase};
@@ -52,14 +52,15 @@ impl Requester {
     /// Throws away what came before a request is sent: without numbers a second reply to the last request would pass
     /// for the reply to the next.
     fn discard_replies(&mut self, base: &SocketBase) {
-        while let Some((peer, message)) = self.incoming.receive() {
-            self.open(peer, message);
+        let mut reply = Message::new();
+        while let Some(peer) = self.incoming.receive(&mut reply) {
+            let _ = self.open(peer, &mut reply);
             base.count_unread();
         }
     }
 
-    /// The body of the awaited reply; anything else is thrown away.
-    fn open(&mut self, peer: PipeId, mut message: Message) -> Option<Message> {
+    /// Takes the envelope off the awaited reply. `None`: it is not the awaited one.
+    fn open(&mut self, peer: PipeId, message: &mut Message) -> Option<()> {
         if let Some(stale) = self.stale.get_mut(&peer) {
             *stale -= 1;
             if *stale == 0 {
@@ -76,7 +77,7 @@ impl Requester {
             return None;
         }
         self.awaited = None;
-        Some(message)
+        Some(())
     }
 }
 
@@ -100,38 +101,38 @@ impl Pattern for Requester {
         }
     }
 
-    fn try_send(&mut self, message: Message, base: &mut SocketBase) -> Result<(), Refused> {
+    fn try_send(&mut self, message: &mut Message, base: &mut SocketBase) -> Result<bool> {
         if self.awaited.is_some() && !base.options().req_relaxed {
-            return Err(Refused::failed(Error::State { hint: OUT_OF_TURN_SEND }, message));
+            return Err(Error::State { hint: OUT_OF_TURN_SEND });
+        }
+        if !self.outgoing.can_send() {
+            return Ok(false);
         }
         let correlate = base.options().req_correlate;
-        if !correlate && self.outgoing.can_send() {
+        if !correlate {
             self.discard_replies(base);
         }
         let size = message.size();
-        let parts = message.len();
-        let (message, id) = self.envelope(message, correlate);
-        let peer = self.outgoing.send(message).map_err(|mut back| {
-            let added = back.len() - parts;
-            Refused::Full(back.split_off(added))
-        })?;
+        let (mut request, id) = self.envelope(std::mem::take(message), correlate);
+        // There is room, as was asked above.
+        let Some(peer) = self.outgoing.send(&mut request) else { return Ok(false) };
         self.reset();
         self.awaited = Some(Awaited { peer, id });
         base.after_send(size);
-        Ok(())
+        Ok(true)
     }
 
-    fn try_receive(&mut self, base: &mut SocketBase) -> Result<Option<Message>> {
+    fn try_receive(&mut self, into: &mut Message, base: &mut SocketBase) -> Result<bool> {
         if self.awaited.is_none() {
             return Err(Error::State { hint: OUT_OF_TURN_RECEIVE });
         }
-        while let Some((peer, message)) = self.incoming.receive() {
-            match self.open(peer, message) {
-                Some(body) => return Ok(Some(body)),
-                None => base.count_unread(),
+        while let Some(peer) = self.incoming.receive(into) {
+            if self.open(peer, into).is_some() {
+                return Ok(true);
             }
+            base.count_unread();
         }
-        Ok(None)
+        Ok(false)
     }
 
     fn can_send(&mut self, base: &mut SocketBase) -> bool {

@@ -3,7 +3,7 @@
 use super::NO_SEND;
 use crate::fair_queue::FairQueue;
 use crate::fan_out::FanOut;
-use crate::pattern::{Pattern, Refused};
+use crate::pattern::Pattern;
 use std::sync::Arc;
 use zmq_core::subscriptions::{Removal, Subscriptions, as_subscription, subscription};
 use zmq_core::{Error, Message, Peer, PipeEvent, Result, SocketBase, SocketType};
@@ -13,7 +13,7 @@ use zmq_core::{Error, Message, Peer, PipeEvent, Result, SocketBase, SocketType};
 pub struct Subscriber {
     incoming: FairQueue,
     publishers: FanOut,
-    /// A message that passed the filter and was not taken yet.
+    /// A message that passed the filter when it was asked whether there is one.
     next: Option<Message>,
 }
 
@@ -74,16 +74,16 @@ impl Subscriber {
             || base.subscriptions().matches(message.body()) != base.options().invert_matching
     }
 
-    /// The next message that is subscribed to.
-    fn fill(&mut self, base: &mut SocketBase) {
-        while self.next.is_none() {
-            let Some((_, message)) = self.incoming.receive() else { return };
-            if Subscriber::passes(&message, base) {
-                self.next = Some(message);
-            } else {
-                base.count_unread();
+    /// Puts the next message that is subscribed to into `into`. `false`: there is none.
+    #[inline]
+    fn receive_matching(&mut self, into: &mut Message, base: &mut SocketBase) -> bool {
+        while self.incoming.receive(into).is_some() {
+            if Subscriber::passes(into, base) {
+                return true;
             }
+            base.count_unread();
         }
+        false
     }
 }
 
@@ -101,22 +101,27 @@ impl Pattern for Subscriber {
 
     /// XSUB: a message that begins with 1 or 0 is a subscription or its cancellation; any other goes to everybody, and
     /// is dropped for those that are full.
-    fn try_send(&mut self, message: Message, base: &mut SocketBase) -> Result<(), Refused> {
+    fn try_send(&mut self, message: &mut Message, base: &mut SocketBase) -> Result<bool> {
         if base.socket_type() == SocketType::Sub {
-            return Err(Refused::failed(Error::State { hint: NO_SEND }, message));
+            return Err(Error::State { hint: NO_SEND });
         }
-        match as_subscription(&message) {
+        match as_subscription(message) {
             Some((true, topic)) => self.subscribe_always(topic, base),
             Some((false, topic)) => drop(self.unsubscribe(topic, base)),
-            None => self.send_upstream(&message, base),
+            None => self.send_upstream(message, base),
         }
-        Ok(())
+        Ok(true)
     }
 
     #[inline]
-    fn try_receive(&mut self, base: &mut SocketBase) -> Result<Option<Message>> {
-        self.fill(base);
-        Ok(self.next.take())
+    fn try_receive(&mut self, into: &mut Message, base: &mut SocketBase) -> Result<bool> {
+        match self.next.take() {
+            Some(next) => {
+                *into = next;
+                Ok(true)
+            }
+            None => Ok(self.receive_matching(into, base)),
+        }
     }
 
     fn can_send(&mut self, base: &mut SocketBase) -> bool {
@@ -124,7 +129,10 @@ impl Pattern for Subscriber {
     }
 
     fn can_receive(&mut self, base: &mut SocketBase) -> bool {
-        self.fill(base);
+        let mut next = Message::new();
+        if self.next.is_none() && self.receive_matching(&mut next, base) {
+            self.next = Some(next);
+        }
         self.next.is_some()
     }
 
@@ -154,7 +162,7 @@ impl Subscriber {
     fn send_upstream(&mut self, message: &Message, base: &mut SocketBase) {
         let mut sent = 0;
         for outlet in self.publishers.iter_mut() {
-            if outlet.send(message.clone()).is_ok() {
+            if outlet.send(&mut message.clone()) {
                 sent += message.size();
             } else {
                 base.count_dropped_full();
