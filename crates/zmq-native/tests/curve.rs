@@ -1,0 +1,190 @@
+//! CURVE on sockets: every pattern's way, both transports, and strangers at the door.
+
+mod support;
+
+use support::*;
+use zmq::curve::{Certificate, Curve, KeyPair};
+use zmq::security::{Authenticator, Claim, Verdict};
+use zmq::{Error, Event, Message};
+
+struct Keys {
+    server: KeyPair,
+    client: KeyPair,
+}
+
+fn keys() -> Keys {
+    Keys { server: KeyPair::generate().unwrap(), client: KeyPair::generate().unwrap() }
+}
+
+impl Keys {
+    fn client(&self) -> Curve {
+        Curve::client(&self.client, self.server.public())
+    }
+
+    fn server(&self) -> Curve {
+        Curve::server(&self.server)
+    }
+
+    fn known(&self) -> Authenticator {
+        Authenticator::keys([self.client.public()])
+    }
+}
+
+#[test]
+fn requests_and_replies_of_every_size() {
+    for wire in WIRES {
+        let (keys, context) = (keys(), context());
+        let mut rep = zmq::Rep::builder_in(&context)
+            .security(keys.server())
+            .authenticator(keys.known())
+            .build()
+            .unwrap();
+        let mut monitor = rep.monitor().unwrap();
+        let bound = rep.bind_to(wire).unwrap();
+        let mut req = zmq::Req::builder_in(&context).security(keys.client()).connect(&bound).unwrap();
+        for size in [0, 1, 100, 10_000, 1 << 20, 5 << 20] {
+            let body: Vec<u8> = (0..size).map(|index: usize| (index * 13 >> 3) as u8).collect();
+            let request = Message::from([&b"a part"[..], &body]);
+            req.send(request.clone()).unwrap();
+            assert!(rep.recv_timeout(LONG).unwrap() == request);
+            rep.send(request.clone()).unwrap();
+            assert!(req.recv_timeout(LONG).unwrap() == request);
+        }
+        let event =
+            await_event(&mut monitor, "success", |event| matches!(event, Event::HandshakeSucceeded { .. }));
+        let Event::HandshakeSucceeded { peer, .. } = event else { unreachable!() };
+        assert_eq!(peer.user_id, keys.client.public().to_string());
+    }
+}
+
+#[test]
+fn subscriptions_and_what_is_published() {
+    let (keys, context) = (keys(), context());
+    let mut publisher =
+        zmq::XPub::builder_in(&context).security(keys.server()).authenticator(keys.known()).build().unwrap();
+    let bound = publisher.bind_to("tcp://127.0.0.1:*").unwrap();
+    let mut sub =
+        zmq::Sub::builder_in(&context).security(keys.client()).subscribe("a").connect(&bound).unwrap();
+    assert_eq!(publisher.recv_timeout(LONG).unwrap(), Message::from(&b"\x01a"[..]));
+    for text in ["b 1", "a 2", "c 3", "a 4"] {
+        publisher.send(text).unwrap();
+    }
+    assert_eq!(sub.recv_timeout(LONG).unwrap(), "a 2".into());
+    assert_eq!(sub.recv_timeout(LONG).unwrap(), "a 4".into());
+    sub.unsubscribe("a").unwrap();
+    assert_eq!(publisher.recv_timeout(LONG).unwrap(), Message::from(&b"\x00a"[..]));
+}
+
+#[test]
+fn a_flood_in_both_directions_is_whole() {
+    let (keys, context) = (keys(), context());
+    let mut server =
+        zmq::Pair::builder_in(&context).security(keys.server()).authenticator(keys.known()).build().unwrap();
+    let bound = server.bind_to("tcp://127.0.0.1:*").unwrap();
+    let mut client = zmq::Pair::builder_in(&context).security(keys.client()).connect(&bound).unwrap();
+    let body = |number: usize| Message::from([number.to_string(), "x".repeat(number * 7 % 3000)]);
+    let there = std::thread::spawn(move || {
+        for number in 0..20_000 {
+            server.send(body(number)).unwrap();
+            assert_eq!(server.recv_timeout(LONG).unwrap(), body(number));
+        }
+    });
+    for number in 0..20_000 {
+        client.send(body(number)).unwrap();
+        assert_eq!(client.recv_timeout(LONG).unwrap(), body(number));
+    }
+    there.join().unwrap();
+}
+
+#[test]
+fn strangers_stay_out_and_others_are_served() {
+    let (keys, context) = (keys(), context());
+    let mut pull =
+        zmq::Pull::builder_in(&context).security(keys.server()).authenticator(keys.known()).build().unwrap();
+    let mut monitor = pull.monitor().unwrap();
+    let bound = pull.bind_to("tcp://127.0.0.1:*").unwrap();
+    let mut push = zmq::Push::builder_in(&context).security(keys.client()).connect(&bound).unwrap();
+    push.send("before").unwrap();
+    assert_eq!(pull.recv_timeout(LONG).unwrap(), "before".into());
+
+    let stranger = KeyPair::generate().unwrap();
+    let knows_the_server = Curve::client(&stranger, keys.server.public());
+    let knows_another = Curve::client(&keys.client, stranger.public());
+    let _one = zmq::Push::builder_in(&context).security(knows_the_server).connect(&bound).unwrap();
+    assert!(refusal(&mut monitor).contains("status 400"));
+    let _other = zmq::Push::builder_in(&context)
+        .security(knows_another)
+        .reconnect_interval(ms(60_000))
+        .connect(&bound)
+        .unwrap();
+    assert!(refusal(&mut monitor).contains("HELLO was sealed with other keys"));
+    let _null = zmq::Push::builder_in(&context).connect(&bound).unwrap();
+    assert!(refusal(&mut monitor).contains("\"NULL\""));
+
+    push.send("after").unwrap();
+    assert_eq!(pull.recv_timeout(LONG).unwrap(), "after".into());
+    assert_eq!(pull.try_recv(), Err(Error::WouldBlock));
+}
+
+#[test]
+fn heartbeats_go_through_the_seal() {
+    let (keys, context) = (keys(), context());
+    let mut pull = zmq::Pull::builder_in(&context)
+        .security(keys.server())
+        .authenticator(keys.known())
+        .heartbeat_interval(ms(20))
+        .heartbeat_timeout(LONG)
+        .build()
+        .unwrap();
+    let bound = pull.bind_to("tcp://127.0.0.1:*").unwrap();
+    let mut push = zmq::Push::builder_in(&context)
+        .security(keys.client())
+        .heartbeat_interval(ms(20))
+        .heartbeat_timeout(LONG)
+        .connect(&bound)
+        .unwrap();
+    let mut monitor = push.monitor().unwrap();
+    for _ in 0..10 {
+        push.send("x").unwrap();
+        assert_eq!(pull.recv_timeout(LONG).unwrap(), "x".into());
+        std::thread::sleep(ms(30));
+    }
+    while let Some(event) = monitor.try_next() {
+        assert!(!matches!(event, Event::Disconnected { .. }), "{event:?}");
+    }
+}
+
+#[test]
+fn a_server_must_say_who_may_come_in() {
+    let keys = keys();
+    let refused = zmq::Rep::builder().security(keys.server()).build().unwrap_err();
+    assert!(matches!(refused, Error::InvalidOption { option: "authenticator", .. }), "{refused}");
+    let anyone = zmq::Rep::builder().security(keys.server()).authenticator(Authenticator::anyone());
+    assert!(anyone.build().is_ok());
+}
+
+#[test]
+fn a_function_judges_by_certificate() {
+    let (keys, context) = (keys(), context());
+    let directory = std::env::temp_dir().join(format!("zmq-facade-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let path = directory.join("ann.key");
+    Certificate::new(&keys.client).with_metadata("name", "Ann").unwrap().save(&path).unwrap();
+    let allowed = Certificate::load_directory(&directory).unwrap();
+    std::fs::remove_dir_all(&directory).unwrap();
+    let judge = Authenticator::new(move |claim: &Claim| {
+        let found = allowed.iter().find(|one| claim.public_key() == Some(one.public().as_bytes()));
+        match found {
+            Some(certificate) => Verdict::admit_as(&certificate.metadata()[0].1),
+            None => Verdict::deny(),
+        }
+    });
+    let mut pull =
+        zmq::Pull::builder_in(&context).security(keys.server()).authenticator(judge).build().unwrap();
+    let mut monitor = pull.monitor().unwrap();
+    let bound = pull.bind_to("ipc://*").unwrap();
+    let _push = zmq::Push::builder_in(&context).security(keys.client()).connect(&bound).unwrap();
+    let event =
+        await_event(&mut monitor, "success", |event| matches!(event, Event::HandshakeSucceeded { .. }));
+    assert!(matches!(event, Event::HandshakeSucceeded { peer, .. } if peer.user_id == "Ann"));
+}
