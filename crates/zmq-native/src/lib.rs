@@ -164,6 +164,7 @@ pub const fn version() -> (u32, u32, u32) {
     )
 }
 
-#[cfg(doctest)]
+// One of its examples needs the feature.
+#[cfg(all(doctest, feature = "curve"))]
 #[doc = include_str!("../../../README.md")]
 struct Readme;

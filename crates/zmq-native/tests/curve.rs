@@ -43,7 +43,7 @@ fn requests_and_replies_of_every_size() {
         let bound = rep.bind_to(wire).unwrap();
         let mut req = zmq::Req::builder_in(&context).security(keys.client()).connect(&bound).unwrap();
         for size in [0, 1, 100, 10_000, 1 << 20, 5 << 20] {
-            let body: Vec<u8> = (0..size).map(|index: usize| (index * 13 >> 3) as u8).collect();
+            let body: Vec<u8> = (0..size).map(|index: usize| ((index * 13) >> 3) as u8).collect();
             let request = Message::from([&b"a part"[..], &body]);
             req.send(request.clone()).unwrap();
             assert!(rep.recv_timeout(LONG).unwrap() == request);

@@ -37,6 +37,7 @@ fn plain_lets_in_who_knows_the_password() {
             await_event(&mut monitor, "success", |event| matches!(event, Event::HandshakeSucceeded { .. }));
         let Event::HandshakeSucceeded { peer, .. } = event else { unreachable!() };
         assert_eq!(peer.user_id, "ann");
+        assert_eq!(rep.last_peer().unwrap().unwrap().user_id, "ann");
     }
 }
 
@@ -340,4 +341,42 @@ fn a_socket_that_goes_withdraws_its_question() {
     rep.send(answer("200", "")).unwrap();
     let mut push = zmq::Push::builder_in(&context).connect("inproc://next").unwrap();
     push.send("the context goes on").unwrap();
+}
+
+/// The address of this machine in its network, if it has one. Nothing is sent.
+fn own_address() -> Option<std::net::IpAddr> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback() && !address.is_unspecified()).then_some(address)
+}
+
+#[test]
+fn plain_stays_within_the_machine_unless_told_otherwise() {
+    let Some(address) = own_address() else {
+        zmq_core::testing::skipped("this machine has no address in a network");
+        return;
+    };
+    let context = context();
+    let server = |plain: Plain| {
+        let mut pull =
+            zmq::Pull::builder_in(&context).security(plain).authenticator(ann_only()).build().unwrap();
+        let bound = pull.bind_to(format!("tcp://{address}:*")).unwrap();
+        (pull, bound)
+    };
+    let (mut pull, bound) = server(Plain::server());
+    let mut monitor = pull.monitor().unwrap();
+    let mut push = zmq::Push::builder_in(&context).security(plain("ann", "apple")).build().unwrap();
+    let mut at_client = push.monitor().unwrap();
+    push.connect_to(&bound).unwrap();
+    assert!(refusal(&mut at_client).contains("over_networks"));
+    await_event(&mut at_client, "no second attempt", |event| matches!(event, Event::ConnectGivenUp { .. }));
+    let open = plain("ann", "apple").over_networks();
+    let _push = zmq::Push::builder_in(&context).security(open.clone()).connect(&bound).unwrap();
+    while !refusal(&mut monitor).contains("over_networks") {}
+
+    let (mut pull, bound) = server(Plain::server().over_networks());
+    let mut push = zmq::Push::builder_in(&context).security(open).connect(&bound).unwrap();
+    push.send("x").unwrap();
+    assert_eq!(pull.recv_timeout(LONG).unwrap(), "x".into());
 }

@@ -21,9 +21,11 @@ use crate::security::{Claim, Verdict};
 use crate::subscriptions::{as_subscription, subscription};
 use crate::sync::lock;
 use crate::transport::{PolledTransport, Stream, Transport, TransportKind};
+use crate::zmtp::ProtocolError;
 use bytes::Bytes;
 use mio::Interest;
 use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// How long a peer that was told that nothing follows has to close its side, so that what it sent meanwhile does not
@@ -367,7 +369,7 @@ impl Session {
                 let peer = stream.peer_address();
                 env.emit(|| Event::Connected { endpoint: self.endpoint().clone(), peer });
                 self.stage = Stage::Open(Connection::new(stream, self.token, true, env));
-                self.pump(env)
+                self.begin(env)
             }
             Ok(false) => Outcome::Settled,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Outcome::Settled,
@@ -404,8 +406,21 @@ impl Session {
         let token = self.token;
         let Stage::Open(connection) = &mut self.stage else { return Outcome::Gone };
         match connection.register(token, env) {
-            Ok(()) => self.pump(env),
+            Ok(()) => self.begin(env),
             Err(error) => self.lose(Fault::Io(error), env),
+        }
+    }
+
+    /// The connection is there. Says nothing yet to a peer to whom too much would be said.
+    fn begin(&mut self, env: &mut Env) -> Outcome {
+        match &self.stage {
+            Stage::Open(connection)
+                if env.config.security.mechanism().shows_credentials()
+                    && is_on_another_machine(&connection.stream().peer_address()) =>
+            {
+                self.lose(Fault::Protocol(ProtocolError::ClearText), env)
+            }
+            _ => self.pump(env),
         }
     }
 
@@ -737,9 +752,39 @@ impl Session {
     }
 }
 
+/// Whether an address of a peer is one that is reached over a network.
+fn is_on_another_machine(address: &str) -> bool {
+    address.parse::<SocketAddr>().is_ok_and(|address| !address.ip().to_canonical().is_loopback())
+}
+
 fn polled(transport: &dyn Transport) -> Option<&dyn PolledTransport> {
     match transport.kind() {
         TransportKind::Polled(polled) => Some(polled),
         TransportKind::Direct(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_on_another_machine;
+
+    #[test]
+    fn the_loopback_and_files_are_this_machine() {
+        for here in [
+            "127.0.0.1:5555",
+            "127.1.2.3:1",
+            "[::1]:5555",
+            "[::ffff:127.0.0.1]:5",
+            "/tmp/socket",
+            "@name",
+            "",
+        ] {
+            assert!(!is_on_another_machine(here), "{here}");
+        }
+        for there in
+            ["10.0.0.1:5555", "192.0.2.1:1", "[2001:db8::1]:5555", "[::ffff:10.0.0.1]:5", "0.0.0.0:1"]
+        {
+            assert!(is_on_another_machine(there), "{there}");
+        }
     }
 }

@@ -106,6 +106,8 @@ pub enum ProtocolError {
     },
     /// Both sides play the server of the mechanism, or both its client.
     RoleMismatch,
+    /// The mechanism would show the password to the network between us and the peer.
+    ClearText,
     /// The authenticator does not let the peer in.
     Denied {
         /// The status code of RFC 27: 300 not now, 400 no, 500 the authenticator failed.
@@ -225,6 +227,7 @@ impl ProtocolError {
             | ProtocolError::NotAuthentic { .. }
             | ProtocolError::Replayed { .. }
             | ProtocolError::UnusableKey
+            | ProtocolError::ClearText
             | ProtocolError::Exhausted { .. }
             | ProtocolError::MessageTooLarge { .. }
             | ProtocolError::TooManyFrames { .. }
@@ -316,6 +319,10 @@ impl fmt::Display for ProtocolError {
             ProtocolError::Replayed { command } => {
                 write!(f, "the peer's {command} was seen before or came out of order")
             }
+            ProtocolError::ClearText => f.write_str(
+                "the peer is on another machine, and PLAIN shows the password to whoever is on the way; use CURVE, or \
+                 `Plain::over_networks` if the network is private",
+            ),
             ProtocolError::UnusableKey => {
                 f.write_str("the server's public key that this socket was given is none; compare it with the server's")
             }

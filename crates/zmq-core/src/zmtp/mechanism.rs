@@ -41,6 +41,11 @@ pub trait Mechanism: fmt::Debug + Send + Sync + 'static {
         self.role() == Role::Server
     }
 
+    /// Whether it shows credentials to whoever is on the way, so that it is used within this machine only.
+    fn shows_credentials(&self) -> bool {
+        false
+    }
+
     /// Begins on a fresh connection.
     fn exchange(&self, terms: Terms) -> Box<dyn Exchange>;
 }

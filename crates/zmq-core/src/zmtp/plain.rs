@@ -17,10 +17,13 @@ use std::fmt;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-/// The mechanism PLAIN (RFC 24): the client shows a user name and a password. Both travel in clear text: use it over
-/// ipc, the loopback, or a network that is private by other means; CURVE everywhere else.
+/// The mechanism PLAIN (RFC 24): the client shows a user name and a password. Both travel in clear text, so peers on
+/// other machines are refused unless [`over_networks`](Plain::over_networks) says otherwise; CURVE is for them.
 #[derive(Clone)]
-pub struct Plain(Side);
+pub struct Plain {
+    side: Side,
+    over_networks: bool,
+}
 
 #[derive(Clone)]
 enum Side {
@@ -45,12 +48,18 @@ impl Plain {
             hello.push(length);
             hello.extend_from_slice(field);
         }
-        Ok(Plain(Side::Client(Arc::new(hello))))
+        Ok(Plain { side: Side::Client(Arc::new(hello)), over_networks: false })
     }
 
     /// The server's side (`ZMQ_PLAIN_SERVER`). The socket must have an authenticator, which says who may come in.
     pub fn server() -> Plain {
-        Plain(Side::Server)
+        Plain { side: Side::Server, over_networks: false }
+    }
+
+    /// Allows peers on other machines, over a network that is private by other means (a VPN, a tunnel): whoever is on the
+    /// way can read the password. libzmq always allows them.
+    pub fn over_networks(self) -> Plain {
+        Plain { over_networks: true, ..self }
     }
 }
 
@@ -67,14 +76,18 @@ impl Mechanism for Plain {
     }
 
     fn role(&self) -> Role {
-        match self.0 {
+        match self.side {
             Side::Client(_) => Role::Client,
             Side::Server => Role::Server,
         }
     }
 
+    fn shows_credentials(&self) -> bool {
+        !self.over_networks
+    }
+
     fn exchange(&self, terms: Terms) -> Box<dyn Exchange> {
-        match &self.0 {
+        match &self.side {
             Side::Client(hello) => Box::new(Client {
                 hello: hello.clone(),
                 metadata: terms.metadata,
