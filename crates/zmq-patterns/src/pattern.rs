@@ -1,7 +1,8 @@
 //! What a socket type does with its pipes.
 
+use crate::patterns::cannot_subscribe;
 use std::sync::Arc;
-use zmq_core::{Error, Message, Peer, PipeEvent, Result, SocketBase};
+use zmq_core::{Message, Peer, PipeEvent, Result, SocketBase};
 
 /// A socket type: how it sends, receives, and follows the coming and going of its peers. Called by the thread that
 /// owns the socket, never concurrently; never blocks.
@@ -35,10 +36,10 @@ pub trait Pattern: Send + 'static {
     /// Adds a subscription or takes one back; `false`: there was none to take back.
     ///
     /// # Errors
-    /// [`Error::State`] if the type does not subscribe.
+    /// [`zmq_core::Error::State`] if the type does not subscribe.
     fn change_subscription(&mut self, topic: &[u8], add: bool, base: &mut SocketBase) -> Result<bool> {
-        let _ = (topic, add, base);
-        Err(Error::State { hint: "only SUB and XSUB sockets subscribe" })
+        let _ = (topic, add);
+        Err(cannot_subscribe(base.socket_type()))
     }
 }
 

@@ -122,7 +122,7 @@ pub(crate) fn lock_directory(path: &Path) -> Option<Flock<File>> {
     }
 }
 
-/// Makes room at `path`: removes a socket on which nobody answers, and nothing else.
+/// Makes room at `path`: removes a socket that no process owns, and nothing else.
 pub(crate) fn clear(path: &Path) -> Result<()> {
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
@@ -133,13 +133,13 @@ pub(crate) fn clear(path: &Path) -> Result<()> {
         return Err(in_the_way(path, describe(metadata.file_type())));
     }
     match probe(path) {
-        Ok(()) => Err(Error::AddressInUse { endpoint: format!("ipc://{}", path.display()) }),
+        Ok(()) => Err(in_the_way(path, "a datagram socket")),
+        Err(error) if error.raw_os_error() == Some(Errno::EPROTOTYPE as i32) => {
+            Err(Error::AddressInUse { endpoint: format!("ipc://{}", path.display()) })
+        }
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => remove_stale(path, &metadata),
         // It went away meanwhile.
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) if error.raw_os_error() == Some(Errno::EPROTOTYPE as i32) => {
-            Err(in_the_way(path, "a socket of another kind"))
-        }
         Err(error) => {
             let doing = "asking whether somebody listens there; remove the file if it is not needed";
             Err(Error::io(format!("binding to ipc://{}: {doing}", path.display()), error))
@@ -147,14 +147,11 @@ pub(crate) fn clear(path: &Path) -> Result<()> {
     }
 }
 
-/// Connects to the socket at `path`, without waiting. A full backlog is an answer: somebody listens.
+/// Asks whether the socket at `path` has an owner, without anybody noticing: a datagram socket does not fit a stream
+/// socket, which the system says (`EPROTOTYPE`) only if there is one.
 fn probe(path: &Path) -> io::Result<()> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
-    match socket.connect(&Name::Path(path.to_owned()).to_socket_address()?) {
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
-        result => result,
-    }
+    let socket = Socket::new(Domain::UNIX, Type::DGRAM, None)?;
+    socket.connect(&Name::Path(path.to_owned()).to_socket_address()?)
 }
 
 fn remove_stale(path: &Path, probed: &Metadata) -> Result<()> {

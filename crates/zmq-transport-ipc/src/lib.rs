@@ -15,7 +15,7 @@
 //! [`Peer::credentials`](zmq_core::Peer::credentials).
 //!
 //! # Files
-//! `bind` replaces a socket file only if nobody answers on it; anything else that stands in the way (a file, a
+//! `bind` replaces a socket file only if no process owns it; anything else that stands in the way (a file, a
 //! directory, a symbolic link, a socket of another kind) is left alone and named in the error. The file is removed
 //! when the listener is dropped, if it is still the listener's own.
 //!

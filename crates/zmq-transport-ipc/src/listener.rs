@@ -94,7 +94,7 @@ impl Source for IpcListener {
 
 /// Listens on a path, in place of a stale socket if there is one.
 fn claim(name: &Name, path: &Path, options: &StreamOptions) -> Result<(UnixListener, Option<SocketFile>)> {
-    // Held until the socket answers, so that no other bind takes it for a stale one.
+    // Held until the file is made, so that no other bind removes it as the stale one that was there.
     let _lock = file::lock_directory(path);
     file::clear(path)?;
     let socket = bind(name, options)?;

@@ -141,17 +141,17 @@ fn a_socket_on_which_somebody_answers_is_in_use() {
     let in_use = Error::AddressInUse { endpoint: format!("ipc://{address}") };
     let listener = Ipc.listen(&address, &defaults()).expect("listen");
     assert_eq!(listen_error(&address), in_use);
-    pair_after_probe(listener, &address);
+    listener_was_not_bothered(listener, &address);
     // Not only our own: any program's.
     let foreign = UnixListener::bind(&address).expect("bind");
     assert_eq!(listen_error(&address), in_use);
     drop(foreign);
 }
 
-/// The probe of the refused bind is a connection that ended; the next one is not held up by it.
-fn pair_after_probe(mut listener: Box<dyn zmq_core::transport::Listener>, address: &str) {
-    let mut probe = listener.accept().expect("the probe");
-    assert_eq!(probe.read(&mut [0; 1]).expect("its end"), 0);
+/// The refused bind has asked without connecting.
+fn listener_was_not_bothered(mut listener: Box<dyn zmq_core::transport::Listener>, address: &str) {
+    let accepted = listener.accept().map(drop).expect_err("nobody came");
+    assert_eq!(accepted.kind(), std::io::ErrorKind::WouldBlock);
     Connected::accepted_by(listener, &Ipc, address, &defaults()).exchange(1000);
 }
 
@@ -194,7 +194,7 @@ fn what_is_no_socket_is_left_alone_and_named() {
         ("link", "a symbolic link"),
         ("link to file", "a symbolic link"),
         ("dangling", "a symbolic link"),
-        ("datagram", "a socket of another kind"),
+        ("datagram", "a datagram socket"),
     ] {
         let address = directory.address(name);
         let error = listen_error(&address);
@@ -345,11 +345,14 @@ fn of_many_binds_at_once_one_wins() {
     }
 }
 
+/// Its owner may be about to listen.
 #[test]
-fn a_socket_that_is_bound_but_does_not_listen_counts_as_stale() {
+fn a_socket_that_is_bound_but_does_not_listen_is_in_use() {
     let directory = Directory::new();
     let address = directory.address("socket");
     let idle = Socket::new(Domain::UNIX, Type::STREAM, None).expect("socket");
     idle.bind(&SockAddr::unix(&address).expect("address")).expect("bind");
+    assert_eq!(listen_error(&address), Error::AddressInUse { endpoint: format!("ipc://{address}") });
+    drop(idle);
     pair(&address, &defaults()).exchange(1000);
 }

@@ -38,8 +38,8 @@ impl Assembly {
     pub fn admit(&self, header: &Header) -> Result<(), ProtocolError> {
         let before = if header.command { 0 } else { self.size };
         let size = before.saturating_add(header.length);
-        if size > self.max_size {
-            return Err(ProtocolError::MessageTooLarge { size, limit: self.max_size });
+        if size > self.max_size || header.length > MAX_LENGTH {
+            return Err(ProtocolError::MessageTooLarge { size, limit: self.max_size.min(MAX_LENGTH) });
         }
         if !header.command && self.parts.len() >= self.max_frames {
             return Err(ProtocolError::TooManyFrames { limit: self.max_frames });

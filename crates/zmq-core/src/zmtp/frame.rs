@@ -23,7 +23,7 @@ pub(super) const MAX_LENGTH: u64 = u64::MAX >> 1;
 pub(super) struct Header {
     pub more: bool,
     pub command: bool,
-    /// Invariant: at most [`MAX_LENGTH`].
+    /// As the peer claims it: up to 2^64 - 1.
     pub length: u64,
 }
 
@@ -48,8 +48,8 @@ impl Framing {
         }
     }
 
-    /// Reads a header and what follows it; `None` if it is not complete. Length and flags are judged as soon as they
-    /// are there, so the verdict on a stream does not depend on how it was cut.
+    /// Reads a header and what follows it; `None` if it is not complete. Flags are judged as soon as they are there, so
+    /// the verdict on a stream does not depend on how it was cut; the length is the business of those who keep the body.
     pub fn parse(self, bytes: &[u8]) -> Result<Option<(Header, &[u8])>, ProtocolError> {
         match self {
             Framing::V1 => parse_length_first(bytes),
@@ -79,7 +79,6 @@ fn parse_flags_first(bytes: &[u8], allowed: u8) -> Result<Option<(Header, &[u8])
         rest.split_first_chunk().map(|(length, body)| (u64::from_be_bytes(*length), body))
     };
     let Some((length, body)) = parsed else { return Ok(None) };
-    check_length(length)?;
     Ok(Some((Header { more: flags & MORE != 0, command: flags & COMMAND != 0, length }, body)))
 }
 
@@ -94,7 +93,6 @@ fn parse_length_first(bytes: &[u8]) -> Result<Option<(Header, &[u8])>, ProtocolE
     let Some((length, rest)) = parsed else { return Ok(None) };
     // RFC 13, framing: the length counts the flags, so it is never zero.
     let length = length.checked_sub(1).ok_or(ProtocolError::FrameWithoutFlags)?;
-    check_length(length)?;
     let Some((&flags, body)) = rest.split_first() else { return Ok(None) };
     check_flags(flags, MORE)?;
     Ok(Some((Header { more: flags & MORE != 0, command: false, length }, body)))
@@ -108,13 +106,6 @@ fn check_flags(flags: u8, allowed: u8) -> Result<(), ProtocolError> {
     // RFC 37, framing: "For a command frame, this bit SHALL be zero".
     if flags & COMMAND != 0 && flags & MORE != 0 {
         return Err(ProtocolError::CommandWithMore);
-    }
-    Ok(())
-}
-
-fn check_length(length: u64) -> Result<(), ProtocolError> {
-    if length > MAX_LENGTH {
-        return Err(ProtocolError::MessageTooLarge { size: length, limit: MAX_LENGTH });
     }
     Ok(())
 }
@@ -243,23 +234,6 @@ mod tests {
         for bytes in [&[0][..], &[0, 0], &[0xFF, 0, 0, 0, 0, 0, 0, 0, 0]] {
             assert_eq!(Framing::V1.parse(bytes), Err(ProtocolError::FrameWithoutFlags), "{bytes:?}");
         }
-    }
-
-    #[test]
-    fn lengths_have_63_bits() {
-        for size in [1 << 63, u64::MAX - 1, u64::MAX] {
-            let expected = |size| Err(ProtocolError::MessageTooLarge { size, limit: MAX_LENGTH });
-            let bytes = [&[LONG], &size.to_be_bytes()[..]].concat();
-            assert_eq!(Framing::V2.parse(&bytes), expected(size));
-            assert_eq!(Framing::V3.parse(&bytes), expected(size));
-            if size > 1 << 63 {
-                let bytes = [&[OLD_LONG], &size.to_be_bytes()[..]].concat();
-                assert_eq!(Framing::V1.parse(&bytes), expected(size - 1));
-            }
-        }
-        let longest = Header { more: false, command: false, length: MAX_LENGTH };
-        let bytes = [&[OLD_LONG], &(1_u64 << 63).to_be_bytes()[..], &[0]].concat();
-        assert_eq!(Framing::V1.parse(&bytes), Ok(Some((longest, &[][..]))));
     }
 
     #[test]

@@ -61,6 +61,11 @@ fn lengths_beyond_63_bits_are_refused_and_others_are_waited_for() {
     for size in [1 << 63, u64::MAX] {
         let (_, error) = feed(&mut pull(None, 10), &long_frame(0, size, b""));
         assert_eq!(error, Some(ProtocolError::MessageTooLarge { size, limit: (1 << 63) - 1 }));
+        // What the user has set is what is named.
+        let (_, error) = feed(&mut pull(Some(100), 10), &long_frame(0, size, b""));
+        assert_eq!(error, Some(ProtocolError::MessageTooLarge { size, limit: 100 }));
+        let (_, error) = feed(&mut pull(Some(u64::MAX), 10), &long_frame(0, size, b""));
+        assert_eq!(error, Some(ProtocolError::MessageTooLarge { size, limit: (1 << 63) - 1 }));
     }
     let mut pull = pull(None, 10);
     assert_eq!(feed(&mut pull, &long_frame(0, (1 << 63) - 1, &[1; 1000])), (vec![], None));

@@ -1,12 +1,12 @@
 //! Patterns whose two directions have nothing to do with each other: PUSH, PULL, DEALER, PAIR. They can be split.
 
-use super::{NO_RECEIVE, NO_SEND};
+use super::{cannot_receive, cannot_send};
 use crate::fair_queue::FairQueue;
 use crate::fan_out::FanOut;
 use crate::load_balance::LoadBalance;
 use crate::pattern::Pattern;
 use std::sync::Arc;
-use zmq_core::{Error, Message, Peer, PipeEvent, Result, SocketBase};
+use zmq_core::{Message, Peer, PipeEvent, Result, SocketBase};
 
 /// One direction of a pattern.
 pub(crate) trait Outgoing: Send + Default + 'static {
@@ -141,8 +141,8 @@ impl Outgoing for Silent {
         }
     }
 
-    fn try_send(&mut self, _: &mut Message, _: &mut SocketBase) -> Result<bool> {
-        Err(Error::State { hint: NO_SEND })
+    fn try_send(&mut self, _: &mut Message, base: &mut SocketBase) -> Result<bool> {
+        Err(cannot_send(base.socket_type()))
     }
 
     fn can_send(&mut self) -> bool {
@@ -158,8 +158,8 @@ impl Incoming for Silent {
         }
     }
 
-    fn try_receive(&mut self, _: &mut Message, _: &mut SocketBase) -> Result<bool> {
-        Err(Error::State { hint: NO_RECEIVE })
+    fn try_receive(&mut self, _: &mut Message, base: &mut SocketBase) -> Result<bool> {
+        Err(cannot_receive(base.socket_type()))
     }
 
     fn can_receive(&mut self) -> bool {

@@ -1,7 +1,7 @@
 //! PUB and XPUB: to everybody who subscribed (RFC 29).
 
-use super::NO_RECEIVE;
 use super::shown::{PeerKey, Shown};
+use super::{cannot_receive, cannot_subscribe};
 use crate::fair_queue::FairQueue;
 use crate::fan_out::FanOut;
 use crate::pattern::Pattern;
@@ -10,9 +10,7 @@ use crate::typed::Published;
 use std::sync::Arc;
 use zmq_core::options::XPubVerbosity;
 use zmq_core::subscriptions::{as_subscription, subscription};
-use zmq_core::{
-    DisconnectReason, Error, Message, Outlet, Peer, PipeEvent, PipeId, Result, SocketBase, SocketType,
-};
+use zmq_core::{DisconnectReason, Message, Outlet, Peer, PipeEvent, PipeId, Result, SocketBase, SocketType};
 
 /// The pattern of PUB and XPUB.
 pub struct Publisher {
@@ -252,7 +250,7 @@ impl Pattern for Publisher {
 
     fn try_receive(&mut self, into: &mut Message, base: &mut SocketBase) -> Result<bool> {
         if !shows(base) {
-            return Err(Error::State { hint: NO_RECEIVE });
+            return Err(cannot_receive(base.socket_type()));
         }
         let Some((peer, message)) = self.shown.pop() else { return Ok(false) };
         self.last_shown = peer;
@@ -276,9 +274,7 @@ impl Pattern for Publisher {
     /// With `xpub_manual`: for the peer that the application received from last.
     fn change_subscription(&mut self, topic: &[u8], add: bool, base: &mut SocketBase) -> Result<bool> {
         if !is_manual(base) {
-            return Err(Error::State {
-                hint: "a publisher subscribes for its peers only with `xpub_manual`",
-            });
+            return Err(cannot_subscribe(base.socket_type()));
         }
         let here = |peer: &PeerKey| {
             self.outlets.get_mut(peer.id).is_some_and(|outlet| outlet.serial() == peer.serial)

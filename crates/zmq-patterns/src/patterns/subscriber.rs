@@ -1,12 +1,12 @@
 //! SUB and XSUB: what publishers send, filtered (RFC 29).
 
-use super::NO_SEND;
+use super::cannot_send;
 use crate::fair_queue::FairQueue;
 use crate::fan_out::FanOut;
 use crate::pattern::Pattern;
 use std::sync::Arc;
 use zmq_core::subscriptions::{Removal, Subscriptions, as_subscription, subscription};
-use zmq_core::{Error, Message, Peer, PipeEvent, Result, SocketBase, SocketType};
+use zmq_core::{Message, Peer, PipeEvent, Result, SocketBase, SocketType};
 
 /// The pattern of SUB and XSUB.
 #[derive(Default)]
@@ -103,7 +103,7 @@ impl Pattern for Subscriber {
     /// is dropped for those that are full.
     fn try_send(&mut self, message: &mut Message, base: &mut SocketBase) -> Result<bool> {
         if base.socket_type() == SocketType::Sub {
-            return Err(Error::State { hint: NO_SEND });
+            return Err(cannot_send(SocketType::Sub));
         }
         match as_subscription(message) {
             Some((true, topic)) => self.subscribe_always(topic, base),
