@@ -231,3 +231,26 @@ fn what_waits_for_an_inproc_name_is_counted_once() {
         );
     }
 }
+
+/// Subscriptions and messages that waited for the connection are on the books as what is sent over it.
+#[test]
+fn what_waits_for_a_publisher_is_delivered_with_its_connection() {
+    for wild in ["tcp://127.0.0.1:*", "ipc://*"] {
+        let context = context();
+        let mut xpub = zmq::XPub::new_in(&context).unwrap();
+        let mut xsub = zmq::XSub::new_in(&context).unwrap();
+        xsub.connect_to(xpub.bind_to(wild).unwrap()).unwrap();
+        xsub.subscribe("news").unwrap();
+        xsub.send("to the publisher").unwrap();
+        xsub.subscribe("weather").unwrap();
+        xsub.unsubscribe("weather").unwrap();
+        let mut messages = 0;
+        while messages == 0 {
+            let message = xpub.recv_timeout(LONG).unwrap();
+            messages += usize::from(message.as_str() == Ok("to the publisher"));
+        }
+        until("everything is delivered", || xsub.stats().delivered == xsub.stats().written);
+        let stats = xsub.stats();
+        assert_eq!((stats.written, stats.queued, stats.dropped.total()), (4, 0, 0), "{wild}: {stats:?}");
+    }
+}

@@ -241,6 +241,11 @@ impl Connection {
         self.engine.push(message);
     }
 
+    /// So many messages came through the pipe and are encoded in another form.
+    pub(super) fn count_encoded(&mut self, messages: u64) {
+        self.in_output += messages;
+    }
+
     /// Writes once. `false`: the system takes nothing now.
     fn write(&mut self, env: &Env) -> Result<bool, Fault> {
         let mut slices = [IoSlice::new(&[]); SLICES];

@@ -589,20 +589,25 @@ impl Session {
     /// Sends a fresh connection everything the socket is subscribed to, instead of the changes that wait in the pipe.
     /// The subscriptions are locked, so the pipe holds no change that they do not.
     fn subscribe_to_all(&mut self, topics: impl Iterator<Item = Vec<u8>>) {
-        let mut others = Vec::new();
+        let (mut others, mut read) = (Vec::new(), 0);
         if let Some(pipe) = &mut self.pipe {
             let mut keep = |message: &mut Message| {
                 if as_subscription(message).is_none() {
                     others.push(message.take());
                 }
             };
-            while pipe.inlet.read_with(&mut keep).is_some() {}
+            while pipe.inlet.read_with(&mut keep).is_some() {
+                read += 1;
+            }
         }
         for topic in topics {
             self.push(&subscription(true, &topic));
         }
         for message in &others {
             self.push(message);
+        }
+        if let Stage::Open(connection) = &mut self.stage {
+            connection.count_encoded(read);
         }
     }
 
