@@ -3,7 +3,7 @@
 use crate::input::{Input, with_length};
 use crate::options::change;
 use std::time::Duration;
-use zmq::{AnySocket, Context, Endpoint, Error, Message, Monitor, Options, Poller, SocketType};
+use zmq::{AnySocket, Context, Endpoint, Error, Event, Message, Monitor, Options, Poller, SocketType};
 
 /// Sockets that exist at once.
 const PLACES: usize = 6;
@@ -88,7 +88,8 @@ impl World {
     }
 
     fn others(&mut self, input: &mut Input<'_>) {
-        match input.below(6) {
+        match input.below(7) {
+            6 => typed(&self.context, &self.endpoints, input),
             0 => drop(self.poller.remove(input.below(8))),
             1 => drop(self.poller.wait(Some(SHORT)).map(<[_]>::len)),
             2 => drop(self.poller.wait_readable_or_writable(Some(Duration::ZERO)).map(<[_]>::len)),
@@ -111,9 +112,98 @@ impl World {
             0 => drop(self.poller),
             1 => self.context.shutdown(),
             2 => self.sockets = Default::default(),
-            _ => drop(self.monitors),
+            _ => return drop(self.monitors),
+        }
+        let World { context, sockets, monitors, .. } = self;
+        drop((sockets, context));
+        // The last handle of the context has waited for everything: the books are final.
+        monitors.into_iter().for_each(|mut monitor| balanced(&mut monitor));
+    }
+}
+
+/// What the last event says of a socket adds up: `written = delivered + queued + dropped`, and nothing is queued.
+fn balanced(monitor: &mut Monitor) {
+    while let Some(event) = monitor.try_next() {
+        if let Event::Stopped { stats } = event {
+            let accounted = stats.delivered + stats.dropped.total();
+            assert_eq!((stats.queued, stats.written), (0, accounted), "{stats:?}");
         }
     }
+}
+
+/// What only some types can do, by a socket that stays for a few calls.
+fn typed(context: &Context, endpoints: &[Endpoint], input: &mut Input<'_>) {
+    let endpoint = chosen(endpoints, input).map_or("inproc://a", Endpoint::as_str);
+    match input.below(6) {
+        0 => with(zmq::Req::builder_in(context), endpoint, input, |req, input| match input.below(3) {
+            0 => drop(req.request_timeout(message(input), SHORT)),
+            1 => drop(req.reset()),
+            _ => drop(req.try_send(message(input))),
+        }),
+        1 => with(zmq::Rep::builder_in(context), endpoint, input, |rep, input| {
+            if let (Ok((request, reply)), true) = (rep.recv_request(), input.flag()) {
+                drop(reply.send(request));
+            }
+        }),
+        2 => with(zmq::Router::builder_in(context), endpoint, input, |router, input| match input.below(4) {
+            0 => drop(router.connect_as(endpoint, input.bytes())),
+            1 => drop(router.recv_from()),
+            2 => drop(router.send_to(input.bytes(), message(input))),
+            _ => {
+                for peer in router.peers().unwrap_or_default() {
+                    drop(router.send_to(peer, "to whom it may concern"));
+                }
+            }
+        }),
+        3 => {
+            with(zmq::XPub::builder_in(context).xpub_manual(true), endpoint, input, |xpub, input| match input
+                .below(4)
+            {
+                0 => drop(xpub.try_recv()),
+                1 => drop(xpub.subscribe_last_peer(input.bytes())),
+                2 => drop(xpub.unsubscribe_last_peer(input.bytes())),
+                _ => drop(xpub.publish(message(input))),
+            })
+        }
+        4 => with(zmq::Pub::builder_in(context), endpoint, input, |publisher, input| match input.flag() {
+            true => drop(publisher.wait_for_subscribers(1, SHORT)),
+            false => {
+                drop(publisher.publish(message(input)).map(|done| assert!(done.dropped <= done.matched)))
+            }
+        }),
+        _ => halves(context, endpoint, input),
+    }
+}
+
+/// A few calls on a socket that is connected or bound.
+fn with<K: zmq::Kind>(
+    builder: zmq::Builder<K>,
+    endpoint: &str,
+    input: &mut Input<'_>,
+    call: impl Fn(&mut zmq::Socket<K>, &mut Input<'_>),
+) {
+    let none = Some(Duration::ZERO);
+    let builder = builder.linger(none).send_timeout(SHORT).recv_timeout(SHORT);
+    let joined = if input.flag() { builder.bind("inproc://*") } else { builder.connect(endpoint) };
+    match joined {
+        Ok(mut socket) => (0..input.below(8)).for_each(|_| call(&mut socket, input)),
+        Err(error) => shown(&error),
+    }
+}
+
+/// The two halves of a DEALER, on two threads, dropped in any order.
+fn halves(context: &Context, endpoint: &str, input: &mut Input<'_>) {
+    let builder = zmq::Dealer::builder_in(context).linger(Some(Duration::ZERO)).recv_timeout(SHORT);
+    let Ok(dealer) = builder.send_timeout(SHORT).connect(endpoint) else { return };
+    let (mut sender, mut receiver) = dealer.split().expect("it is in no poller");
+    let (sends, receives) = (input.below(4), input.below(4));
+    std::thread::scope(|scope| {
+        scope.spawn(move || (0..sends).for_each(|_| drop(sender.send("half"))));
+        (0..receives).for_each(|_| drop(receiver.recv()));
+        if input.flag() {
+            drop(receiver);
+        }
+    });
 }
 
 const NAMES: [&str; 8] = [
