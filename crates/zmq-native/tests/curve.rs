@@ -2,10 +2,12 @@
 
 mod support;
 
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use support::*;
 use zmq::curve::{Certificate, Curve, KeyPair};
 use zmq::security::{Authenticator, Claim, Verdict};
-use zmq::{Error, Event, Message};
+use zmq::{Endpoint, Error, Event, Message};
 
 struct Keys {
     server: KeyPair,
@@ -152,6 +154,71 @@ fn heartbeats_go_through_the_seal() {
     while let Some(event) = monitor.try_next() {
         assert!(!matches!(event, Event::Disconnected { .. }), "{event:?}");
     }
+}
+
+/// Passes bytes between whoever connects and `server`, and alters one of those of the first to connect.
+fn alter_on_the_way(server: &Endpoint, place: usize) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
+    let server = server.address().to_owned();
+    std::thread::spawn(move || {
+        for (number, client) in listener.incoming().enumerate() {
+            let (client, server) = (client.unwrap(), TcpStream::connect(&server).unwrap());
+            let (to_client, to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            let altered = (number == 0).then_some(place);
+            std::thread::spawn(move || pass(client, to_server, altered));
+            std::thread::spawn(move || pass(server, to_client, None));
+        }
+    });
+    endpoint
+}
+
+/// Ends both ways when one ends.
+fn pass(mut from: TcpStream, mut to: TcpStream, altered: Option<usize>) {
+    let (mut buffer, mut passed) = ([0; 4096], 0);
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        if let Some(index) =
+            altered.and_then(|place| place.checked_sub(passed)).filter(|index| *index < count)
+        {
+            buffer[index] ^= 1;
+        }
+        passed += count;
+        if to.write_all(&buffer[..count]).is_err() {
+            break;
+        }
+    }
+    let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+}
+
+/// What is altered on the way ends that connection, and that one only; the next one takes over.
+#[test]
+fn whoever_alters_a_byte_gains_nothing() {
+    let (keys, context) = (keys(), context());
+    let mut pull =
+        zmq::Pull::builder_in(&context).security(keys.server()).authenticator(keys.known()).build().unwrap();
+    let mut monitor = pull.monitor().unwrap();
+    let bound = pull.bind_to("tcp://127.0.0.1:*").unwrap();
+    let mut direct = zmq::Push::builder_in(&context).security(keys.client()).connect(&bound).unwrap();
+    direct.send("direct").unwrap();
+    assert_eq!(pull.recv_timeout(LONG).unwrap(), "direct".into());
+
+    // Behind the handshake, and in a message that is read straight into its place.
+    let way = alter_on_the_way(&bound, 100_000);
+    let mut push =
+        zmq::Push::builder_in(&context).security(keys.client()).reconnect_interval(ms(10)).build().unwrap();
+    let mut at_client = push.monitor().unwrap();
+    push.connect_to(&way).unwrap();
+    push.send(vec![7; 200_000]).unwrap();
+    let reason = end(&mut monitor);
+    assert!(reason.contains("MESSAGE was sealed with other keys or altered on the way"), "{reason}");
+    assert_eq!(pull.try_recv(), Err(Error::WouldBlock));
+
+    // What is sent into a connection that is lost already is lost with it.
+    end(&mut at_client);
+    push.send("again").unwrap();
+    assert_eq!(pull.recv_timeout(LONG).unwrap(), "again".into());
+    direct.send("still here").unwrap();
+    assert_eq!(pull.recv_timeout(LONG).unwrap(), "still here".into());
 }
 
 #[test]
