@@ -70,7 +70,7 @@ pub use zmq_core::{
 };
 pub use zmq_patterns::{
     AnySocket, CanReceive, CanSend, CanSplit, DefaultContext, Environment, Kind, PollEvent, Pollable, Poller,
-    Published, Receiver, RoutingId, Sender, kind, proxy, proxy_with_capture,
+    Published, Receiver, RoutingId, Sender, kind, proxy, proxy_steerable, proxy_with_capture,
 };
 
 #[cfg(feature = "curve")]

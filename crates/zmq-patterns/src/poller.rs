@@ -217,7 +217,7 @@ impl Poller {
         self.wait_for(timeout, |event| event.readable || event.writable)
     }
 
-    fn wait_for(
+    pub(crate) fn wait_for(
         &mut self,
         timeout: Option<Duration>,
         wanted: fn(&PollEvent) -> bool,
