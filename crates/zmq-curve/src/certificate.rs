@@ -31,12 +31,7 @@ impl Certificate {
     /// [`Error::InvalidOption`] for what the format cannot hold: a name with other characters than letters, digits and
     /// `-_.`, a value with a quotation mark or a control character.
     pub fn with_metadata(mut self, name: &str, value: &str) -> Result<Certificate> {
-        let is_name = !name.is_empty()
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-        if !is_name || value.chars().any(|character| character == '"' || character.is_control()) {
-            let reason = format!("{name:?} = {value:?} cannot be written into a certificate");
-            return Err(Error::InvalidOption { option: "metadata", reason });
-        }
+        check_line(name, value)?;
         self.metadata.push((name.to_owned(), value.to_owned()));
         Ok(self)
     }
@@ -94,9 +89,11 @@ impl Certificate {
     /// `_secret` behind it, which nobody else may read. Blocks.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Io`]; [`Error::InvalidOption`] if it was loaded from a file whose metadata this format cannot hold, as
+    /// for [`with_metadata`](Certificate::with_metadata).
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
+        self.metadata.iter().try_for_each(|(name, value)| check_line(name, value))?;
         if self.secret.is_some() {
             let mut name = OsString::from(path);
             name.push("_secret");
@@ -155,6 +152,17 @@ impl Certificate {
         }
         Ok(Certificate { public, secret, metadata })
     }
+}
+
+/// Whether a line of metadata would be read as it is written. Lines of others may be of more kinds.
+fn check_line(name: &str, value: &str) -> Result<()> {
+    let is_name =
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    if !is_name || value.chars().any(|character| character == '"' || character.is_control()) {
+        let reason = format!("{name:?} = {value:?} cannot be written into a certificate");
+        return Err(Error::InvalidOption { option: "metadata", reason });
+    }
+    Ok(())
 }
 
 /// The line up to a `#` outside of quotation marks (keys contain it).
@@ -287,6 +295,12 @@ mod tests {
         for (name, value) in [("", "x"), ("a b", "x"), ("a", "say \"x\""), ("a", "x\ncurve")] {
             assert!(certificate().with_metadata(name, value).is_err());
         }
+        // Nor may they come from a file that somebody else wrote.
+        let public = certificate().public();
+        let read = format!("metadata\n  x = \"a\" and \"b\"\ncurve\n  public-key = \"{public}\"\n");
+        let path = std::env::temp_dir().join(format!("zmq-unwritten-{}", std::process::id()));
+        let refused = Certificate::parse(&read).unwrap().save(&path).unwrap_err();
+        assert!(matches!(refused, Error::InvalidOption { option: "metadata", .. }) && !path.exists());
         assert!(certificate().with_metadata("e-mail.1_", "\u{e4} = # x").is_ok());
     }
 }
