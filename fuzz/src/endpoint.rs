@@ -35,10 +35,10 @@ fn addresses(address: &str, options: &StreamOptions, listens: bool) {
     Ipc.check(address, options).unwrap_or_else(refusal);
     match Tcp.check(address, options) {
         // A name would be looked up.
-        Ok(()) if !Tcp.resolve_blocks(address) => {
+        Ok(()) if !Tcp.resolve_blocks(address, options) => {
             for route in Tcp.resolve(address, options).unwrap_or_default() {
                 assert_eq!(Tcp.check(&route, options), Ok(()), "{route}");
-                assert!(!Tcp.resolve_blocks(&route));
+                assert!(!Tcp.resolve_blocks(&route, options));
                 assert_eq!(Tcp.resolve(&route, options).ok(), Some(vec![route]));
             }
         }

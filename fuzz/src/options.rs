@@ -3,7 +3,7 @@
 use crate::input::{Input, with_length};
 use std::sync::OnceLock;
 use std::time::Duration;
-use zmq::options::{XPubVerbosity, ZmtpVersion};
+use zmq::options::{SocksProxy, XPubVerbosity, ZmtpVersion};
 use zmq::{AnySocket, Context, Error, Options, SocketType};
 use zmq_core::security::{Authenticator, Null, Plain};
 
@@ -47,7 +47,7 @@ fn refused(error: &Error) {
 
 /// Sets one option.
 pub fn change(options: &mut Options, input: &mut Input<'_>) {
-    match input.below(51) {
+    match input.below(52) {
         0 => options.send_hwm = size(input),
         1 => options.recv_hwm = size(input),
         2 => options.conflate = input.flag(),
@@ -115,6 +115,10 @@ pub fn change(options: &mut Options, input: &mut Input<'_>) {
         47 => options.max_pings_per_second = input.large() as u32,
         48 => options.max_subscriptions = size(input),
         49 => options.max_subscription_bytes = size(input),
+        50 => {
+            let mut text = || String::from_utf8_lossy(input.bytes()).into_owned();
+            options.stream.socks_proxy = Some(SocksProxy::new("127.0.0.1:1").with_password(text(), text()));
+        }
         _ => options.send_hwm = input.below(4),
     }
 }

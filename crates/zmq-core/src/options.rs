@@ -159,6 +159,52 @@ pub struct StreamOptions {
     pub type_of_service: u8,
     /// Bind to this network device (`ZMQ_BINDTODEVICE`).
     pub device: Option<String>,
+    /// Connect by way of this proxy, which also looks names up; tcp alone, and not for bind. An attempt takes at most
+    /// [`connect_timeout`](Options::connect_timeout), or without one
+    /// [`handshake_timeout`](Options::handshake_timeout). Default none (`ZMQ_SOCKS_PROXY`).
+    pub socks_proxy: Option<SocksProxy>,
+}
+
+/// A SOCKS5 proxy (RFC 1928): where it is, and who asks it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SocksProxy {
+    address: String,
+    user: Option<(String, String)>,
+}
+
+impl SocksProxy {
+    /// The proxy at `address`, host and port as in `192.168.1.1:1080` or `proxy.example:1080` (`ZMQ_SOCKS_PROXY`).
+    pub fn new(address: impl Into<String>) -> SocksProxy {
+        SocksProxy { address: address.into(), user: None }
+    }
+
+    /// With a user name and a password of 1 to 255 bytes each, for a proxy that asks for them (RFC 1929;
+    /// `ZMQ_SOCKS_USERNAME`, `ZMQ_SOCKS_PASSWORD`). They go to it in clear.
+    #[must_use]
+    pub fn with_password(self, user: impl Into<String>, password: impl Into<String>) -> SocksProxy {
+        SocksProxy { user: Some((user.into(), password.into())), ..self }
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The user name and the password.
+    pub fn user(&self) -> Option<(&str, &str)> {
+        self.user.as_ref().map(|(name, password)| (name.as_str(), password.as_str()))
+    }
+}
+
+impl fmt::Debug for SocksProxy {
+    /// Without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = self.user.as_ref().map(|(name, _)| name);
+        f.debug_struct("SocksProxy")
+            .field("address", &self.address)
+            .field("user", &user)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A version of ZMTP, the protocol on the wire. Later is greater.
@@ -266,6 +312,7 @@ impl Default for StreamOptions {
             max_retransmit: None,
             type_of_service: 0,
             device: None,
+            socks_proxy: None,
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::options::StreamOptions;
 use crate::peer::Credentials;
 use mio::event::Source;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 
 /// The version of mio whose [`Source`] a [`Listener`] and a [`Stream`] implement.
 pub use mio;
@@ -57,8 +58,8 @@ pub trait PolledTransport: Send + Sync {
 
     /// Whether [`resolve`](PolledTransport::resolve) of this address may block (a name, not a number). If not, it is
     /// called where the socket's I/O is done.
-    fn resolve_blocks(&self, address: &str) -> bool {
-        let _ = address;
+    fn resolve_blocks(&self, address: &str, options: &StreamOptions) -> bool {
+        let _ = (address, options);
         false
     }
 
@@ -129,6 +130,13 @@ pub trait Stream: Source + Send {
 
     /// The peer's address for showing; empty if there is none.
     fn peer_address(&self) -> String;
+
+    /// Whether what is written may leave this machine, so that no password may go in clear. As the
+    /// [`peer_address`](Stream::peer_address) tells, unless the transport knows better.
+    fn leaves_this_machine(&self) -> bool {
+        let address = self.peer_address().parse::<SocketAddr>();
+        address.is_ok_and(|address| !address.ip().to_canonical().is_loopback())
+    }
 
     /// The process at the other end, if the transport can tell.
     fn credentials(&self) -> Option<Credentials> {
@@ -206,5 +214,64 @@ mod tests {
         assert_eq!(result.expect("in the end"), 3);
         let failed = retry_interrupted(|| Err::<(), _>(io::ErrorKind::WouldBlock.into()));
         assert_eq!(failed.expect_err("passed on").kind(), io::ErrorKind::WouldBlock);
+    }
+
+    /// A stream of which only the address matters.
+    struct At(&'static str);
+
+    impl Source for At {
+        fn register(&mut self, _: &mio::Registry, _: mio::Token, _: mio::Interest) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn reregister(&mut self, _: &mio::Registry, _: mio::Token, _: mio::Interest) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn deregister(&mut self, _: &mio::Registry) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Stream for At {
+        fn established(&mut self) -> io::Result<bool> {
+            Ok(true)
+        }
+
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Ok(0)
+        }
+
+        fn write_vectored(&mut self, _: &[IoSlice<'_>]) -> io::Result<usize> {
+            Ok(0)
+        }
+
+        fn shutdown_write(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn peer_address(&self) -> String {
+            self.0.to_owned()
+        }
+    }
+
+    #[test]
+    fn the_loopback_and_files_are_this_machine() {
+        for here in [
+            "127.0.0.1:5555",
+            "127.1.2.3:1",
+            "[::1]:5555",
+            "[::ffff:127.0.0.1]:5",
+            "/tmp/socket",
+            "@name",
+            "",
+        ] {
+            assert!(!At(here).leaves_this_machine(), "{here}");
+        }
+        for there in
+            ["10.0.0.1:5555", "192.0.2.1:1", "[2001:db8::1]:5555", "[::ffff:10.0.0.1]:5", "0.0.0.0:1"]
+        {
+            assert!(At(there).leaves_this_machine(), "{there}");
+        }
     }
 }

@@ -571,7 +571,8 @@ fn stream_options_arrive_at_the_transport() {
             format!("{options:?}"),
             "StreamOptions { send_buffer: Some(100000), recv_buffer: Some(200000), backlog: 7, ipv6: true, \
              keepalive: Some(true), keepalive_count: Some(3), keepalive_idle: Some(4s), \
-             keepalive_interval: Some(5s), max_retransmit: Some(6s), type_of_service: 16, device: None }",
+             keepalive_interval: Some(5s), max_retransmit: Some(6s), type_of_service: 16, device: None, \
+             socks_proxy: None }",
             "{call}"
         );
     }

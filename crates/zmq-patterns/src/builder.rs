@@ -4,7 +4,7 @@ use crate::socket::{DefaultContext, Environment, Kind, Socket};
 use bytes::Bytes;
 use std::marker::PhantomData;
 use std::time::Duration;
-use zmq_core::options::{XPubVerbosity, ZmtpVersion};
+use zmq_core::options::{SocksProxy, XPubVerbosity, ZmtpVersion};
 use zmq_core::security::{Authenticator, Security};
 use zmq_core::{Context, Options, Result};
 
@@ -161,4 +161,5 @@ setters! {
     stream.max_retransmit: Option<Duration>;
     stream.type_of_service: u8;
     stream.device: Option<String>;
+    stream.socks_proxy: Option<SocksProxy>;
 }

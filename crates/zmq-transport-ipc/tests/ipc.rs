@@ -51,7 +51,7 @@ fn leave_stale_socket(path: &Path) {
 fn it_is_a_polled_transport_named_ipc() {
     assert_eq!(Ipc::new().scheme(), "ipc");
     assert!(matches!(Ipc.kind(), TransportKind::Polled(_)));
-    assert!(!Ipc.resolve_blocks("localhost"));
+    assert!(!Ipc.resolve_blocks("localhost", &defaults()));
     assert_eq!(Ipc.resolve("/tmp/a", &defaults()).expect("resolve"), ["/tmp/a"]);
 }
 

@@ -18,6 +18,10 @@
 //!
 //! IPv6 needs the option `ipv6`; without it names resolve to IPv4 alone and IPv6 addresses are refused.
 //!
+//! With the option `socks_proxy` a connect goes to a SOCKS5 proxy (RFC 1928, RFC 1929), which is told the address as it
+//! was written: names are looked up there, and IPv6 addresses need no option. A local address is the one to leave from
+//! to the proxy. No password of PLAIN is shown over a proxy: where the way ends is not known.
+//!
 //! # Example
 //! ```
 //! use zmq_core::options::StreamOptions;
@@ -45,10 +49,13 @@ mod address;
 mod listener;
 mod resolve;
 mod settings;
+mod socks;
 mod stream;
 
+use address::Target;
+use socks::Negotiation;
 use std::io;
-use zmq_core::options::StreamOptions;
+use zmq_core::options::{SocksProxy, StreamOptions};
 use zmq_core::transport::{Listener, PolledTransport, Stream, Transport, TransportKind};
 use zmq_core::{Error, Result};
 
@@ -82,24 +89,46 @@ impl PolledTransport for Tcp {
 
     fn check(&self, address: &str, options: &StreamOptions) -> Result<()> {
         settings::validate(options)?;
-        address::parse_connect(address, options.ipv6).map_err(|reason| invalid(address, reason))?;
-        Ok(())
+        match &options.socks_proxy {
+            Some(_) => address::parse_connect(address, true)
+                .and_then(|target| socks::encode(&target.destination))
+                .map(drop),
+            None => address::parse_connect(address, options.ipv6).map(drop),
+        }
+        .map_err(|reason| invalid(address, reason))
     }
 
-    fn resolve_blocks(&self, address: &str) -> bool {
-        address::parse_connect(address, true).is_ok_and(|target| target.destination.host.is_name())
+    fn resolve_blocks(&self, address: &str, options: &StreamOptions) -> bool {
+        let contacted = options.socks_proxy.as_ref().map_or(address, SocksProxy::address);
+        address::parse_connect(contacted, true).is_ok_and(|target| target.destination.host.is_name())
     }
 
+    /// With a proxy each result is a way to it, a bar, and what it is to be asked for.
     fn resolve(&self, address: &str, options: &StreamOptions) -> io::Result<Vec<String>> {
-        let target = address::parse_connect(address, options.ipv6).map_err(refused)?;
-        let routes = resolve::routes(&target, options.ipv6)?;
-        Ok(routes.iter().map(resolve::Route::to_string).collect())
+        let Some(proxy) = &options.socks_proxy else {
+            let target = address::parse_connect(address, options.ipv6).map_err(refused)?;
+            let routes = resolve::routes(&target, options.ipv6)?;
+            return Ok(routes.iter().map(resolve::Route::to_string).collect());
+        };
+        let source = address::parse_connect(address, true).map_err(refused)?.source;
+        let destination = address.split_once(';').map_or(address, |(_, destination)| destination);
+        let proxy = address::parse_connect(proxy.address(), options.ipv6).map_err(refused)?.destination;
+        let routes = resolve::routes(&Target { source, destination: proxy }, options.ipv6)?;
+        Ok(routes.iter().map(|route| format!("{route}|{destination}")).collect())
     }
 
     fn open(&self, address: &str, options: &StreamOptions) -> io::Result<Box<dyn Stream>> {
-        let target = address::parse_connect(address, options.ipv6).map_err(refused)?;
-        let route = resolve::literal_route(&target)?;
-        Ok(Box::new(stream::TcpStream::connect(&route, options)?))
+        let (way, destination) = match (address.split_once('|'), &options.socks_proxy) {
+            (Some((way, destination)), Some(proxy)) => (way, Some((proxy, destination))),
+            _ => (address, None),
+        };
+        let target = address::parse_connect(way, options.ipv6).map_err(refused)?;
+        let mut stream = stream::TcpStream::connect(&resolve::literal_route(&target)?, options)?;
+        if let Some((proxy, destination)) = destination {
+            let place = address::parse_connect(destination, true).map_err(refused)?.destination;
+            stream.ask(Negotiation::new(proxy, &place)?, destination);
+        }
+        Ok(Box::new(stream))
     }
 }
 

@@ -1,9 +1,10 @@
 //! What the kernel is asked for on each socket.
 
+use crate::address;
 use socket2::{Socket, TcpKeepalive};
 use std::io;
 use std::time::Duration;
-use zmq_core::options::StreamOptions;
+use zmq_core::options::{SocksProxy, StreamOptions};
 use zmq_core::{Error, Result};
 
 /// What Linux accepts for the times of keep-alive (`MAX_TCP_KEEPIDLE`); other systems take no less.
@@ -33,7 +34,21 @@ pub(crate) fn validate(options: &StreamOptions) -> Result<()> {
     let count = options.keepalive_count.is_none_or(|count| (1..=MAX_KEEPALIVE_COUNT).contains(&count));
     require(count, "keepalive_count", "it is 1 to 127 probes")?;
     validate_max_retransmit(options.max_retransmit)?;
-    validate_device(options.device.as_deref())
+    validate_device(options.device.as_deref())?;
+    options.socks_proxy.as_ref().map_or(Ok(()), |proxy| validate_proxy(proxy, options.ipv6))
+}
+
+fn validate_proxy(proxy: &SocksProxy, ipv6: bool) -> Result<()> {
+    if proxy.address().contains(';') {
+        return require(false, "socks_proxy", "it is one address; what to leave from stands in the endpoint");
+    }
+    if let Err(reason) = address::parse_connect(proxy.address(), ipv6) {
+        return require(false, "socks_proxy", &reason);
+    }
+    // RFC 1929: one byte of length.
+    let fits = |text: &str| (1..=255).contains(&text.len());
+    let users = proxy.user().is_none_or(|(name, password)| fits(name) && fits(password));
+    require(users, "socks_proxy", "the user name and the password have 1 to 255 bytes each")
 }
 
 fn validate_max_retransmit(time: Option<Duration>) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use crate::resolve::Route;
 use crate::settings;
+use crate::socks::Negotiation;
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -38,6 +39,9 @@ const MAX_SLICES: usize = 1024;
 pub(crate) struct TcpStream {
     inner: mio::net::TcpStream,
     peer: String,
+    /// Until the proxy has answered.
+    negotiation: Option<Box<Negotiation>>,
+    is_proxied: bool,
 }
 
 impl TcpStream {
@@ -53,10 +57,28 @@ impl TcpStream {
         }
         match socket.connect(&destination.into()) {
             Err(error) if !is_in_progress(&error) => Err(error),
-            _ => {
-                Ok(TcpStream { inner: mio::net::TcpStream::from_std(socket.into()), peer: show(destination) })
-            }
+            _ => Ok(TcpStream::new(mio::net::TcpStream::from_std(socket.into()), show(destination))),
         }
+    }
+
+    fn new(inner: mio::net::TcpStream, peer: String) -> TcpStream {
+        TcpStream { inner, peer, negotiation: None, is_proxied: false }
+    }
+
+    /// What it is connected to is a proxy, to be asked for `destination` first.
+    pub(crate) fn ask(&mut self, negotiation: Negotiation, destination: &str) {
+        self.negotiation = Some(Box::new(negotiation));
+        self.is_proxied = true;
+        self.peer = destination.to_owned();
+    }
+
+    fn negotiate(&mut self) -> io::Result<bool> {
+        let Some(mut negotiation) = self.negotiation.take() else { return Ok(true) };
+        let done = negotiation.advance(self)?;
+        if !done {
+            self.negotiation = Some(negotiation);
+        }
+        Ok(done)
     }
 
     /// Takes an accepted connection.
@@ -69,7 +91,7 @@ impl TcpStream {
         #[cfg(target_vendor = "apple")]
         socket.set_nosigpipe(true)?;
         settings::apply(&socket, options, peer.is_ipv6())?;
-        Ok(TcpStream { inner, peer: show(peer) })
+        Ok(TcpStream::new(inner, show(peer)))
     }
 
     /// On loopback a connect to a free port of the ephemeral range may be given that very port as its source; TCP
@@ -99,7 +121,7 @@ impl Stream for TcpStream {
             return Err(error);
         }
         match self.inner.peer_addr() {
-            Ok(peer) => self.refuse_self(peer),
+            Ok(peer) => Ok(self.refuse_self(peer)? && self.negotiate()?),
             Err(error) if error.kind() == io::ErrorKind::NotConnected || is_in_progress(&error) => Ok(false),
             Err(error) => Err(error),
         }
@@ -123,6 +145,11 @@ impl Stream for TcpStream {
 
     fn peer_address(&self) -> String {
         self.peer.clone()
+    }
+
+    fn leaves_this_machine(&self) -> bool {
+        self.is_proxied
+            || self.peer.parse::<SocketAddr>().is_ok_and(|peer| !peer.ip().to_canonical().is_loopback())
     }
 }
 

@@ -166,7 +166,7 @@ fn names_block_and_numbers_do_not() {
         ("127.0.0.1:0;127.0.0.1:1", false),
         ("nonsense", false),
     ] {
-        assert_eq!(Tcp.resolve_blocks(address), blocks, "{address}");
+        assert_eq!(Tcp.resolve_blocks(address, &defaults()), blocks, "{address}");
     }
 }
 

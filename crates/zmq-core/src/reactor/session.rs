@@ -16,6 +16,7 @@ use crate::link::{Far, Inlet, Joint, Outlet, new_pipe};
 use crate::mailbox::PipeEvent;
 use crate::message::Message;
 use crate::monitor::{DisconnectReason, Event};
+use crate::options::Options;
 use crate::peer::Peer;
 use crate::security::{Claim, Verdict};
 use crate::subscriptions::{as_subscription, subscription};
@@ -25,7 +26,6 @@ use crate::zmtp::ProtocolError;
 use bytes::Bytes;
 use mio::Interest;
 use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// How long a peer that was told that nothing follows has to close its side, so that what it sent meanwhile does not
@@ -301,7 +301,7 @@ impl Session {
         let (transport, address) =
             (retry.target.transport.clone(), retry.target.endpoint.address().to_owned());
         let Some(polled) = polled(&*transport) else { return Outcome::Gone };
-        if !polled.resolve_blocks(&address) {
+        if !polled.resolve_blocks(&address, &env.options().stream) {
             return match polled.resolve(&address, &env.options().stream) {
                 Ok(addresses) => self.open_next(addresses, None, env),
                 Err(error) => self.retry(&error.to_string(), env),
@@ -335,7 +335,7 @@ impl Session {
         while let Some(address) = addresses.pop() {
             match self.open(&*transport, &address, env) {
                 Ok(stream) => {
-                    let timeout = env.options().connect_timeout;
+                    let timeout = opening_timeout(env.options());
                     let until = timeout.and_then(|timeout| env.now.checked_add(timeout));
                     self.stage = Stage::Opening { stream, rest: addresses, until };
                     return self.check_established(env);
@@ -416,7 +416,7 @@ impl Session {
         match &self.stage {
             Stage::Open(connection)
                 if env.config.security.mechanism().shows_credentials()
-                    && is_on_another_machine(&connection.stream().peer_address()) =>
+                    && connection.stream().leaves_this_machine() =>
             {
                 self.lose(Fault::Protocol(ProtocolError::ClearText), env)
             }
@@ -757,39 +757,15 @@ impl Session {
     }
 }
 
-/// Whether an address of a peer is one that is reached over a network.
-fn is_on_another_machine(address: &str) -> bool {
-    address.parse::<SocketAddr>().is_ok_and(|address| !address.ip().to_canonical().is_loopback())
+/// How long one attempt to connect may take. The system gives one up in the end, but not one to a proxy that is mute.
+fn opening_timeout(options: &Options) -> Option<Duration> {
+    let proxied = options.stream.socks_proxy.is_some();
+    options.connect_timeout.or(options.handshake_timeout.filter(|_| proxied))
 }
 
 fn polled(transport: &dyn Transport) -> Option<&dyn PolledTransport> {
     match transport.kind() {
         TransportKind::Polled(polled) => Some(polled),
         TransportKind::Direct(_) => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_on_another_machine;
-
-    #[test]
-    fn the_loopback_and_files_are_this_machine() {
-        for here in [
-            "127.0.0.1:5555",
-            "127.1.2.3:1",
-            "[::1]:5555",
-            "[::ffff:127.0.0.1]:5",
-            "/tmp/socket",
-            "@name",
-            "",
-        ] {
-            assert!(!is_on_another_machine(here), "{here}");
-        }
-        for there in
-            ["10.0.0.1:5555", "192.0.2.1:1", "[2001:db8::1]:5555", "[::ffff:10.0.0.1]:5", "0.0.0.0:1"]
-        {
-            assert!(is_on_another_machine(there), "{there}");
-        }
     }
 }

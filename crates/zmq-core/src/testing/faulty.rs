@@ -104,8 +104,8 @@ impl<T: Transport> PolledTransport for Faulty<T> {
         self.polled().map_err(|error| crate::Error::io("connecting", error))?.check(address, options)
     }
 
-    fn resolve_blocks(&self, address: &str) -> bool {
-        self.polled().is_ok_and(|polled| polled.resolve_blocks(address))
+    fn resolve_blocks(&self, address: &str, options: &StreamOptions) -> bool {
+        self.polled().is_ok_and(|polled| polled.resolve_blocks(address, options))
     }
 
     fn resolve(&self, address: &str, options: &StreamOptions) -> io::Result<Vec<String>> {
@@ -287,6 +287,10 @@ impl Stream for FaultyStream {
 
     fn peer_address(&self) -> String {
         self.source.inner.peer_address()
+    }
+
+    fn leaves_this_machine(&self) -> bool {
+        self.source.inner.leaves_this_machine()
     }
 
     fn credentials(&self) -> Option<Credentials> {

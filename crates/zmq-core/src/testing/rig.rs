@@ -74,7 +74,7 @@ impl<'a> Rig<'a> {
         let checked = self.transport.check(address, &self.options);
         checked.unwrap_or_else(|error| panic!("check({address:?}): {error}"));
         // Asked always, as the core does.
-        let _ = self.transport.resolve_blocks(address);
+        let _ = self.transport.resolve_blocks(address, &self.options);
         let mut last = io::Error::new(ErrorKind::NotFound, "resolve() found no address");
         for address in self.transport.resolve(address, &self.options)? {
             match self.attempt(&address) {
