@@ -1,7 +1,7 @@
 //! The client's side of the handshake (RFC 26).
 
 use crate::boxes::{MAC, SharedKey, long_nonce, random_nonce, short_nonce};
-use crate::keys::{KeyPair, PublicKey, SecretKey};
+use crate::keys::{KeyPair, PublicKey};
 use crate::malformed;
 use crate::traffic::{Speaker, Traffic};
 use zmq_core::security::{Commands, Exchange, Progress, Terms};
@@ -29,7 +29,7 @@ enum Awaits {
     Start,
     /// C', and the key between C' and S.
     Welcome {
-        transient: SecretKey,
+        transient: KeyPair,
         key: SharedKey,
     },
     /// The key between C' and S'.
@@ -48,7 +48,7 @@ impl ClientExchange {
     fn receive_welcome(
         &mut self,
         body: &[u8],
-        transient: &SecretKey,
+        transient: &KeyPair,
         key: &SharedKey,
         commands: &mut Commands<'_>,
     ) -> Result<SharedKey, ProtocolError> {
@@ -61,7 +61,7 @@ impl ClientExchange {
         let content = key.opened(sealed, &long_nonce(b"WELCOME-", nonce)).ok_or(not_authentic.clone())?;
         let (server_transient, cookie) = content.split_first_chunk::<32>().ok_or(not_authentic.clone())?;
         let server_transient = PublicKey::from(*server_transient);
-        let key = SharedKey::between(transient, &server_transient).ok_or(not_authentic)?;
+        let key = SharedKey::between(transient.secret(), &server_transient).ok_or(not_authentic)?;
         let vouch = self.vouch(transient, &server_transient)?;
         let initiate = [self.keys.public().as_bytes(), &vouch[..], &self.metadata].concat();
         let sealed = key.sealed(&initiate, &short_nonce(b"CurveZMQINITIATE", INITIATE_NUMBER));
@@ -70,7 +70,7 @@ impl ClientExchange {
     }
 
     /// That the holder of C is who uses C' to talk to S: a box with both, from C to S'.
-    fn vouch(&self, transient: &SecretKey, server_transient: &PublicKey) -> Result<Vec<u8>, ProtocolError> {
+    fn vouch(&self, transient: &KeyPair, server_transient: &PublicKey) -> Result<Vec<u8>, ProtocolError> {
         let key = SharedKey::between(self.keys.secret(), server_transient)
             .ok_or(ProtocolError::NotAuthentic { command: "WELCOME" })?;
         let nonce = random_nonce()?;
@@ -81,8 +81,8 @@ impl ClientExchange {
 
 impl Exchange for ClientExchange {
     fn start(&mut self, commands: &mut Commands<'_>) -> Result<Progress, ProtocolError> {
-        let transient = SecretKey::generate().map_err(|_| ProtocolError::Exhausted { what: "randomness" })?;
-        let key = SharedKey::between(&transient, &self.server).ok_or(ProtocolError::UnusableKey)?;
+        let transient = KeyPair::generate().map_err(|_| ProtocolError::Exhausted { what: "randomness" })?;
+        let key = SharedKey::between(transient.secret(), &self.server).ok_or(ProtocolError::UnusableKey)?;
         let proof = key.sealed(&[0; 64], &short_nonce(b"CurveZMQHELLO---", HELLO_NUMBER));
         let public = transient.public();
         let fields = [HELLO, &[0; 72], public.as_bytes(), &HELLO_NUMBER.to_be_bytes(), &proof];

@@ -113,6 +113,19 @@ fn an_authenticator_judges_null_by_address() {
 }
 
 #[test]
+fn over_ipc_the_process_is_known() {
+    let context = context();
+    let judge = |claim: &Claim| {
+        claim.process().and_then(|process| process.pid) == i32::try_from(std::process::id()).ok()
+    };
+    let mut pull = zmq::Pull::builder_in(&context).authenticator(Authenticator::new(judge)).build().unwrap();
+    let bound = pull.bind_to("ipc://*").unwrap();
+    let mut push = zmq::Push::builder_in(&context).connect(&bound).unwrap();
+    push.send("x").unwrap();
+    assert_eq!(pull.recv_timeout(LONG).unwrap(), "x".into());
+}
+
+#[test]
 fn who_may_come_later_comes_later() {
     let context = context();
     let asked = Arc::new(AtomicUsize::new(0));
