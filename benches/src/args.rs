@@ -28,6 +28,8 @@ pub struct Args {
     pub curve: bool,
     pub nodrop: bool,
     pub io_threads: Option<usize>,
+    /// Both ends wait in a poller, with so many idle sockets beside the one that matters.
+    pub poller: Option<usize>,
 }
 
 impl Args {
@@ -53,6 +55,7 @@ impl Args {
             curve: parsed("ZB_CURVE").unwrap_or(0) != 0,
             nodrop: parsed("ZB_NODROP").unwrap_or(0) != 0,
             io_threads: parsed("ZB_IOTHREADS").filter(|count| *count > 0),
+            poller: parsed("ZB_POLL"),
         })
     }
 

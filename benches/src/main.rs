@@ -22,6 +22,7 @@
 //! Environment: `ZB_HWM` (both high-water marks; 0 = unbounded), `ZB_SEND` (`copy` from a buffer of the application, the
 //! default; `share` one buffer; `alloc` a new one), `ZB_NODROP=1` (the publisher waits instead of dropping),
 //! `ZB_CURVE=1` (every connection over tcp and ipc is encrypted),
+//! `ZB_POLL=n` (in `latency` both ends wait in a poller, with n idle sockets beside theirs),
 //! `ZB_IOTHREADS`, `ZB_PIN_A` and `ZB_PIN_B` (the CPU of the measuring and of the other process).
 
 #![forbid(unsafe_code)]

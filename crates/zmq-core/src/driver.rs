@@ -203,6 +203,13 @@ impl Driver {
 
     /// A turn of the I/O thread: never sleeps. If an application's thread has the poll, that thread will see to it.
     pub(crate) fn turn_in_background(&self) -> Option<Next> {
+        let next = self.turn_now();
+        self.lease.finish_turn(|| self.notify());
+        next
+    }
+
+    /// A turn that never sleeps, in a watcher. `None`: another thread has the poll, and will see to it, or will say so.
+    pub(crate) fn turn_now(&self) -> Option<Next> {
         let mut wait = self.wait.try_lock().ok()?;
         let wait = &mut *wait;
         loop {
@@ -217,15 +224,36 @@ impl Driver {
 
     /// The application's thread takes the reactor and is about to wait.
     pub(crate) fn visit(self: &Arc<Self>) -> Visit<'_> {
-        self.lease.enter(|| self.io.withdraw(self.poll_fd));
+        self.enter();
         Visit { wait: lock(&self.wait), driver: self }
     }
 
     /// As [`visit`](Driver::visit), unless another thread waits on the poll.
     pub(crate) fn try_visit(self: &Arc<Self>) -> Option<Visit<'_>> {
         let wait = self.wait.try_lock().ok()?;
-        self.lease.enter(|| self.io.withdraw(self.poll_fd));
+        self.enter();
         Some(Visit { wait, driver: self })
+    }
+
+    /// The application's thread waits from now on, here or in a watcher.
+    pub(crate) fn enter(&self) {
+        self.lease.enter(|| self.io.withdraw(self.poll_fd));
+    }
+
+    /// It waits no longer. If it stays away the I/O thread takes the reactor over.
+    pub(crate) fn leave(self: &Arc<Self>) {
+        self.lease.leave(|| self.io.watch(self.clone()));
+    }
+
+    /// Before a watcher sleeps: does what was posted or is due, if anything.
+    pub(crate) fn look(&self, now: Instant) -> Next {
+        if !self.posted.has_any() {
+            let next = lock(&self.reactor).next();
+            if !next.again && next.deadline.is_none_or(|deadline| deadline > now) {
+                return next;
+            }
+        }
+        self.run(None)
     }
 
     /// The application's socket is gone: what is left is the I/O thread's.
@@ -322,7 +350,7 @@ impl Visit<'_> {
 
 impl Drop for Visit<'_> {
     fn drop(&mut self) {
-        self.driver.lease.leave(|| self.driver.io.watch(self.driver.clone()));
+        self.driver.leave();
     }
 }
 

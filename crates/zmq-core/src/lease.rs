@@ -110,6 +110,14 @@ impl Lease {
         self.foreground.load(Ordering::Acquire)
     }
 
+    /// An I/O thread has finished a turn, and has let go of the poll. Whoever took the reactor meanwhile may have met an
+    /// event while the poll was not to be had: `ring` makes it look again.
+    pub(crate) fn finish_turn(&self, ring: impl FnOnce()) {
+        if self.is_foreground() && !mutant(Mutant::LeaseTurnEndsSilent) {
+            ring();
+        }
+    }
+
     fn to_background(&self, state: &mut State, hand_over: impl FnOnce()) {
         state.foreground = false;
         self.foreground.store(false, Ordering::Release);
@@ -190,6 +198,42 @@ mod loom_tests {
         assert!(world.registered.load(Ordering::Acquire), "nobody waits on the poll");
         assert!(!world.lease.is_foreground());
         world.visit();
+    }
+
+    /// L2: a watcher that meets an event while the I/O thread still has the poll looks again when it has not.
+    fn an_event_in_a_turn_is_not_lost() {
+        #[derive(Default)]
+        struct Poll {
+            lease: Lease,
+            /// A lock: loom does not see that a `Mutex` is let go.
+            taken: AtomicBool,
+            event: AtomicBool,
+            bell: AtomicBool,
+        }
+        let poll = Arc::new(Poll { taken: AtomicBool::new(true), ..Poll::default() });
+        let io = poll.clone();
+        let turn = thread::spawn(move || {
+            io.event.swap(false, Ordering::AcqRel);
+            io.taken.swap(false, Ordering::AcqRel);
+            io.lease.finish_turn(|| io.bell.store(true, Ordering::Release));
+        });
+        poll.lease.enter(|| ());
+        poll.event.swap(true, Ordering::AcqRel);
+        if !poll.taken.swap(true, Ordering::AcqRel) {
+            poll.event.swap(false, Ordering::AcqRel);
+        }
+        turn.join().unwrap();
+        assert!(poll.bell.load(Ordering::Acquire) || !poll.event.load(Ordering::Acquire), "nobody looks");
+    }
+
+    #[test]
+    fn loom_l2_turn() {
+        loom::model(an_event_in_a_turn_is_not_lost);
+    }
+
+    #[test]
+    fn loom_l2_turn_mutant() {
+        assert_mutant_fails(Mutant::LeaseTurnEndsSilent, an_event_in_a_turn_is_not_lost);
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub(crate) struct Posted {
     posts: Mutex<Posts>,
     /// Whether `posts.outputs` has anything. Changed only with `posts` locked.
     has_outputs: AtomicBool,
+    /// Whether `posts` has anything. Changed only with `posts` locked.
+    has_any: AtomicBool,
     /// The I/O thread comes by.
     sweeping: AtomicBool,
 }
@@ -37,21 +39,32 @@ impl Posted {
         let mut posts = lock(&self.posts);
         posts.outputs.push(token);
         self.has_outputs.store(true, Ordering::Release);
+        self.has_any.store(true, Ordering::Release);
     }
 
     pub(crate) fn input(&self, token: usize) {
-        lock(&self.posts).inputs.push(token);
+        let mut posts = lock(&self.posts);
+        posts.inputs.push(token);
+        self.has_any.store(true, Ordering::Release);
     }
 
     pub(crate) fn resolved(&self, token: usize, addresses: io::Result<Vec<String>>) {
-        lock(&self.posts).resolved.push((token, addresses));
+        let mut posts = lock(&self.posts);
+        posts.resolved.push((token, addresses));
+        self.has_any.store(true, Ordering::Release);
     }
 
     /// Takes everything.
     pub(crate) fn take(&self) -> Posts {
         let mut posts = lock(&self.posts);
         self.has_outputs.store(false, Ordering::Release);
+        self.has_any.store(false, Ordering::Release);
         std::mem::take(&mut *posts)
+    }
+
+    /// Whether a turn would find anything.
+    pub(crate) fn has_any(&self) -> bool {
+        self.has_any.load(Ordering::Acquire)
     }
 
     #[inline]

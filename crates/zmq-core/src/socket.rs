@@ -11,6 +11,7 @@ use crate::options::Options;
 use crate::reactor::{Pump, Target};
 use crate::shared::SocketShared;
 use crate::socket_type::SocketType;
+use crate::spin::Spin;
 use crate::stats::Stats;
 use crate::subscriptions::Subscriptions;
 use crate::sync::{MutexGuard, lock};
@@ -18,11 +19,10 @@ use crate::transport::{Guard, TransportKind};
 use crate::waiter::{Sleeper, Waiter};
 use bytes::Bytes;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::task::Waker;
 use std::time::{Duration, Instant};
 
 /// What the sides of a socket share; the socket ends when the last of them is dropped.
-struct Core {
+pub(crate) struct Core {
     shared: Arc<SocketShared>,
     key: usize,
     /// Made with the first endpoint of a polled transport.
@@ -34,6 +34,17 @@ struct Core {
 }
 
 impl Core {
+    /// Wakes a second waiter too when there is news.
+    pub(crate) fn set_watcher(&self, watcher: Option<&Arc<Waiter>>) {
+        self.shared.incoming.set_watcher(watcher.cloned());
+        self.shared.outgoing.set_watcher(watcher.cloned());
+    }
+
+    /// What does the socket's I/O, once it has an endpoint that needs any.
+    pub(crate) fn driver(&self) -> Option<&Arc<Driver>> {
+        self.driver.get()
+    }
+
     /// What does the socket's I/O. None in a forked child, where it is the parent's: the connections lead to the parent's
     /// peers, and its locks may be held by threads that do not exist here. All later calls then fail.
     fn own_driver(&self) -> Option<&Arc<Driver>> {
@@ -118,6 +129,10 @@ impl SocketBase {
         let receiving = SocketBase::side(self.core.clone(), Direction::Incoming, self.waiter.clone());
         self.core.shared.outgoing.set_waiter(waiter);
         (sending, receiving)
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
     }
 
     /// The socket type.
@@ -312,37 +327,11 @@ impl SocketBase {
         into[before..].rotate_left(incoming);
     }
 
-    /// Wakes a second waiter too when there is news.
-    pub fn set_watcher(&self, watcher: Option<&Watcher>) {
-        for mailbox in self.mailboxes() {
-            mailbox.set_watcher(watcher.map(|watcher| watcher.waiter.clone()));
-        }
-    }
-
     fn mailboxes(&self) -> impl Iterator<Item = &Mailbox> {
         let shared = &self.core.shared;
         let outgoing = (self.direction != Direction::Incoming).then_some(&shared.outgoing);
         let incoming = (self.direction != Direction::Outgoing).then_some(&shared.incoming);
         outgoing.into_iter().chain(incoming)
-    }
-}
-
-/// Waits for several sockets at once.
-#[derive(Clone, Default)]
-pub struct Watcher {
-    waiter: Arc<Waiter>,
-}
-
-impl Watcher {
-    /// Announces that the caller is about to sleep, and what wakes it. `false`: there is news, do not.
-    #[must_use]
-    pub fn begin(&self, waker: &Waker) -> bool {
-        self.waiter.begin(&Sleeper::Task(waker.clone()))
-    }
-
-    /// The caller is awake again.
-    pub fn end(&self) {
-        self.waiter.end();
     }
 }
 
@@ -534,6 +523,13 @@ impl SocketBase {
         self.core.context.shared().check()
     }
 
+    /// Somebody else waits on the socket's behalf: as after a [`wait`](SocketBase::wait), single messages are written at
+    /// once again.
+    pub fn rest(&mut self) {
+        self.output.budget.refill();
+        self.output.unpumped = 0;
+    }
+
     /// Looks for input without waiting, if this thread has the reactor; otherwise the I/O thread looks.
     pub fn poll_input(&mut self) {
         let Some(driver) = self.core.own_driver() else { return };
@@ -552,8 +548,7 @@ impl SocketBase {
     pub fn wait(&mut self, deadline: Option<Instant>) -> Result<Waited> {
         self.core.context.shared().check()?;
         self.check()?;
-        self.output.budget.refill();
-        self.output.unpumped = 0;
+        self.rest();
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Ok(Waited::TimedOut);
         }
@@ -628,75 +623,10 @@ impl SocketBase {
     }
 }
 
-fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
-    }
-}
-
-/// Whether to try for a moment before sleeping. Waking a processor that went to sleep costs more than everything
-/// else in a round trip, so who is about to get an answer should not sleep; and who will wait long must. So it is
-/// tried only while recent waits were short, and not for a while after it was in vain.
-#[derive(Default)]
-struct Spin {
-    /// Recent waits that ended soon, at most `Spin::SURE`.
-    short: u32,
-    /// Waits for which it is not tried.
-    skip: u32,
-    /// How many are skipped after the next failure.
-    penalty: u32,
-}
-
-/// How far a spin has come.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Patience {
-    /// The answer comes from another processor.
-    Eager,
-    /// Others may need this processor to answer.
-    Yielding,
-}
-
-impl Spin {
-    const EAGER: Duration = Duration::from_micros(25);
-    const LIMIT: Duration = Duration::from_micros(50);
-    /// A wait that slept and took less might have been a spin.
-    const SHORT: Duration = Duration::from_micros(120);
-    const SURE: u32 = 4;
-    const MAX_PENALTY: u32 = 1024;
-
-    fn is_worthwhile(&mut self) -> bool {
-        if self.skip > 0 {
-            self.skip -= 1;
-            return false;
-        }
-        self.short >= Self::SURE
-    }
-
-    fn go_on(&self, started: Instant) -> Option<Patience> {
-        let elapsed = started.elapsed();
-        if elapsed < Self::EAGER {
-            return Some(Patience::Eager);
-        }
-        std::thread::yield_now();
-        (elapsed < Self::LIMIT).then_some(Patience::Yielding)
-    }
-
-    fn succeeded(&mut self, patience: Patience) {
-        match patience {
-            Patience::Eager => self.penalty = 0,
-            // It came because we yielded: sleeping is cheaper then.
-            Patience::Yielding => self.failed(),
-        }
-    }
-
-    fn failed(&mut self) {
-        self.penalty = (self.penalty * 2).clamp(4, Self::MAX_PENALTY);
-        self.skip = self.penalty;
-    }
-
-    fn observe(&mut self, slept: Duration) {
-        self.short = if slept < Self::SHORT { (self.short + 1).min(Self::SURE) } else { 0 };
     }
 }
 

@@ -203,6 +203,8 @@ pub(crate) enum Mutant {
     WaiterRingSkipped,
     /// L1: leaving the poll does not ask to be watched.
     LeaseLeaveUnwatched,
+    /// L2: an I/O thread that lets go of the poll tells nobody.
+    LeaseTurnEndsSilent,
     /// T1: a socket is told to look before there is anything to see.
     TerminateNudgesFirst,
     /// W1: the I/O thread stops sweeping without a last look.

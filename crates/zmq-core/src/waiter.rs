@@ -77,6 +77,12 @@ impl Waiter {
         true
     }
 
+    /// Whether there is news since the owner last looked; now it looks.
+    pub(crate) fn take_news(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == NOTIFIED
+            && self.state.swap(RUNNING, Ordering::AcqRel) == NOTIFIED
+    }
+
     /// The owner is awake again, whatever woke it.
     pub(crate) fn end(&self) {
         self.state.swap(RUNNING, Ordering::AcqRel);

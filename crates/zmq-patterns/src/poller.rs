@@ -3,18 +3,15 @@
 use crate::any::AnySocket;
 use crate::pattern::Pattern;
 use crate::socket::{Environment, Kind, Socket, State};
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token, Waker};
-use std::io;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::{Arc, Mutex, TryLockError, Weak};
 use std::time::{Duration, Instant};
 use zmq_core::{Error, Result, Watcher};
 
-const WAKER: Token = Token(usize::MAX);
-
 /// Waits until one of several sockets or descriptors is ready. Level-triggered: what is ready and not dealt with is
 /// reported again.
+///
+/// While it waits, the calling thread does the I/O of all its sockets: a message comes without any hand-over.
 ///
 /// ```no_run
 /// # fn main() -> zmq_core::Result<()> {
@@ -36,12 +33,9 @@ const WAKER: Token = Token(usize::MAX);
 /// # }
 /// ```
 pub struct Poller {
-    poll: Poll,
-    events: Events,
     watcher: Watcher,
-    waker: std::task::Waker,
     sockets: Vec<Entry>,
-    descriptors: Vec<(RawFd, usize)>,
+    descriptors: Vec<Descriptor>,
     ready: Vec<PollEvent>,
     /// Whose poll it is: a child of this process must not touch it.
     process: u32,
@@ -49,8 +43,14 @@ pub struct Poller {
 
 struct Entry {
     key: usize,
+    member: usize,
     /// The poller does not keep a socket alive.
     socket: Weak<Mutex<dyn Watched>>,
+}
+
+struct Descriptor {
+    key: usize,
+    member: usize,
 }
 
 /// One thing that is ready.
@@ -93,17 +93,18 @@ mod sealed {
 /// The part of a socket that a poller sees.
 #[doc(hidden)]
 pub trait Watched: Send {
-    fn watch(&mut self, watcher: Option<&Watcher>);
-    /// Whether it can receive and send now.
+    fn join(&self, watcher: &mut Watcher) -> usize;
+    /// Whether it can receive and send now. Asked before each wait.
     fn readiness(&mut self) -> Result<(bool, bool)>;
 }
 
 impl<P: Pattern> Watched for State<P> {
-    fn watch(&mut self, watcher: Option<&Watcher>) {
-        self.base.set_watcher(watcher);
+    fn join(&self, watcher: &mut Watcher) -> usize {
+        watcher.add(&self.base)
     }
 
     fn readiness(&mut self) -> Result<(bool, bool)> {
+        self.base.rest();
         State::readiness(self)
     }
 }
@@ -124,32 +125,14 @@ impl sealed::Sealed for AnySocket {
 
 impl Pollable for AnySocket {}
 
-/// Wakes the poll.
-struct Bell(Waker);
-
-impl std::task::Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        let _ = self.0.wake();
-    }
-}
-
 impl Poller {
     /// A poller of nothing.
     ///
     /// # Errors
     /// [`Error::Io`] if the system has no descriptors left.
     pub fn new() -> Result<Poller> {
-        let make = || -> io::Result<(Poll, Waker)> {
-            let poll = Poll::new()?;
-            let waker = Waker::new(poll.registry(), WAKER)?;
-            Ok((poll, waker))
-        };
-        let (poll, waker) = make().map_err(|error| Error::io("making a poll", error))?;
         Ok(Poller {
-            poll,
-            events: Events::with_capacity(64),
-            watcher: Watcher::default(),
-            waker: std::task::Waker::from(Arc::new(Bell(waker))),
+            watcher: Watcher::new()?,
             sockets: Vec::new(),
             descriptors: Vec::new(),
             ready: Vec::new(),
@@ -165,8 +148,8 @@ impl Poller {
     pub fn add(&mut self, socket: &mut impl Pollable, key: usize) -> Result<()> {
         self.check_key(key)?;
         let socket = sealed::Sealed::share(socket).ok_or(Error::Terminated)?;
-        lock(&socket).watch(Some(&self.watcher));
-        self.sockets.push(Entry { key, socket: Arc::downgrade(&socket) });
+        let member = lock(&socket).join(&mut self.watcher);
+        self.sockets.push(Entry { key, member, socket: Arc::downgrade(&socket) });
         Ok(())
     }
 
@@ -178,9 +161,8 @@ impl Poller {
     /// [`Error::Forked`].
     pub fn add_fd(&mut self, descriptor: &impl AsFd, key: usize) -> Result<()> {
         self.check_key(key)?;
-        let fd = descriptor.as_fd().as_raw_fd();
-        self.register(fd, key).map_err(|error| Error::io("polling a descriptor", error))?;
-        self.descriptors.push((fd, key));
+        let member = self.watcher.add_descriptor(descriptor.as_fd().as_raw_fd())?;
+        self.descriptors.push(Descriptor { key, member });
         Ok(())
     }
 
@@ -189,13 +171,14 @@ impl Poller {
         if self.check_process().is_err() {
             return false;
         }
-        if let Some(index) = self.sockets.iter().position(|entry| entry.key == key) {
-            self.sockets.swap_remove(index).forget();
-            return true;
-        }
-        let Some(index) = self.descriptors.iter().position(|(_, other)| *other == key) else { return false };
-        let (fd, _) = self.descriptors.swap_remove(index);
-        let _ = self.poll.registry().deregister(&mut SourceFd(&fd));
+        let socket = self.sockets.iter().position(|entry| entry.key == key);
+        let descriptor = self.descriptors.iter().position(|entry| entry.key == key);
+        let member = match (socket, descriptor) {
+            (Some(index), _) => self.sockets.swap_remove(index).member,
+            (None, Some(index)) => self.descriptors.swap_remove(index).member,
+            (None, None) => return false,
+        };
+        self.watcher.remove(member);
         true
     }
 
@@ -224,30 +207,35 @@ impl Poller {
     ) -> Result<&[PollEvent]> {
         self.check_process()?;
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        self.collect(wanted)?;
+        if !self.ready.is_empty() {
+            // Descriptors that are ready at the same time have their turn.
+            if !self.descriptors.is_empty() {
+                self.watch(Some(Instant::now()))?;
+            }
+            return Ok(&self.ready);
+        }
         loop {
+            self.watch(deadline)?;
+            let descriptors = std::mem::take(&mut self.ready);
             self.collect(wanted)?;
-            if !self.ready.is_empty() {
-                // Descriptors that are ready at the same time have their turn.
-                self.poll(Some(Duration::ZERO))?;
+            self.ready.extend(descriptors);
+            if !self.ready.is_empty() || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 return Ok(&self.ready);
-            }
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) {
-                self.poll(Some(Duration::ZERO))?;
-                return Ok(&self.ready);
-            }
-            if self.watcher.begin(&self.waker) {
-                let slept = self.poll(left);
-                self.watcher.end();
-                slept?;
-                if !self.ready.is_empty() {
-                    let descriptors = std::mem::take(&mut self.ready);
-                    self.collect(wanted)?;
-                    self.ready.extend(descriptors);
-                    return Ok(&self.ready);
-                }
             }
         }
+    }
+
+    /// Waits for news, and adds the descriptors that are ready.
+    fn watch(&mut self, deadline: Option<Instant>) -> Result<()> {
+        let members = self.watcher.wait(deadline)?;
+        let descriptors = self.descriptors.iter().filter(|descriptor| members.contains(&descriptor.member));
+        self.ready.extend(descriptors.map(|descriptor| PollEvent {
+            key: descriptor.key,
+            readable: true,
+            writable: false,
+        }));
+        Ok(())
     }
 
     /// Asks the sockets.
@@ -270,28 +258,6 @@ impl Poller {
         Ok(())
     }
 
-    /// Waits for the descriptors and the waker, and adds the descriptors that are ready.
-    fn poll(&mut self, timeout: Option<Duration>) -> Result<()> {
-        match self.poll.poll(&mut self.events, timeout) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
-            Err(error) => return Err(Error::io("polling", error)),
-        }
-        for event in self.events.iter().filter(|event| event.token() != WAKER) {
-            let key = event.token().0;
-            self.ready.push(PollEvent { key, readable: true, writable: false });
-            if let Some((fd, _)) = self.descriptors.iter().find(|(_, other)| *other == key) {
-                // The poll is edge-triggered; asking again makes it report what is still there.
-                let _ = self.poll.registry().reregister(&mut SourceFd(fd), Token(key), Interest::READABLE);
-            }
-        }
-        Ok(())
-    }
-
-    fn register(&self, fd: RawFd, key: usize) -> io::Result<()> {
-        self.poll.registry().register(&mut SourceFd(&fd), Token(key), Interest::READABLE)
-    }
-
     fn check_process(&self) -> Result<()> {
         if self.process == std::process::id() { Ok(()) } else { Err(Error::Forked) }
     }
@@ -299,31 +265,12 @@ impl Poller {
     fn check_key(&self, key: usize) -> Result<()> {
         self.check_process()?;
         let taken = self.sockets.iter().any(|entry| entry.key == key)
-            || self.descriptors.iter().any(|(_, other)| *other == key);
-        if taken || key == WAKER.0 {
+            || self.descriptors.iter().any(|entry| entry.key == key);
+        if taken {
             let reason = format!("the key {key} is taken");
             return Err(Error::InvalidOption { option: "key", reason });
         }
         Ok(())
-    }
-}
-
-impl Drop for Poller {
-    fn drop(&mut self) {
-        if self.check_process().is_err() {
-            return;
-        }
-        for entry in &self.sockets {
-            entry.forget();
-        }
-    }
-}
-
-impl Entry {
-    fn forget(&self) {
-        if let Some(socket) = self.socket.upgrade() {
-            lock(&socket).watch(None);
-        }
     }
 }
 

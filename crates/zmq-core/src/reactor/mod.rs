@@ -270,6 +270,11 @@ impl Reactor {
         self.handle_timers();
         self.pump(posted, Pump::Drain);
         self.timers_changed = false;
+        self.next()
+    }
+
+    /// What is left to do, and when.
+    pub(crate) fn next(&self) -> Next {
         Next {
             deadline: self.timers.first().map(|(at, _)| *at),
             again: !self.again.is_empty() || !self.active.is_empty(),

@@ -1,0 +1,68 @@
+//! Whether to try for a moment before sleeping.
+
+use std::time::{Duration, Instant};
+
+/// The adaptive phase of a wait. Waking a processor that went to sleep costs more than everything
+/// else in a round trip, so who is about to get an answer should not sleep; and who will wait long must. So it is
+/// tried only while recent waits were short, and not for a while after it was in vain.
+#[derive(Default)]
+pub(crate) struct Spin {
+    /// Recent waits that ended soon, at most `Spin::SURE`.
+    short: u32,
+    /// Waits for which it is not tried.
+    skip: u32,
+    /// How many are skipped after the next failure.
+    penalty: u32,
+}
+
+/// How far a spin has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// The answer comes from another processor.
+    Eager,
+    /// Others may need this processor to answer.
+    Yielding,
+}
+
+impl Spin {
+    const EAGER: Duration = Duration::from_micros(25);
+    const LIMIT: Duration = Duration::from_micros(50);
+    /// A wait that slept and took less might have been a spin.
+    const SHORT: Duration = Duration::from_micros(120);
+    const SURE: u32 = 4;
+    const MAX_PENALTY: u32 = 1024;
+
+    pub(crate) fn is_worthwhile(&mut self) -> bool {
+        if self.skip > 0 {
+            self.skip -= 1;
+            return false;
+        }
+        self.short >= Self::SURE
+    }
+
+    pub(crate) fn go_on(&self, started: Instant) -> Option<Patience> {
+        let elapsed = started.elapsed();
+        if elapsed < Self::EAGER {
+            return Some(Patience::Eager);
+        }
+        std::thread::yield_now();
+        (elapsed < Self::LIMIT).then_some(Patience::Yielding)
+    }
+
+    pub(crate) fn succeeded(&mut self, patience: Patience) {
+        match patience {
+            Patience::Eager => self.penalty = 0,
+            // It came because we yielded: sleeping is cheaper then.
+            Patience::Yielding => self.failed(),
+        }
+    }
+
+    pub(crate) fn failed(&mut self) {
+        self.penalty = (self.penalty * 2).clamp(4, Self::MAX_PENALTY);
+        self.skip = self.penalty;
+    }
+
+    pub(crate) fn observe(&mut self, slept: Duration) {
+        self.short = if slept < Self::SHORT { (self.short + 1).min(Self::SURE) } else { 0 };
+    }
+}

@@ -1,0 +1,243 @@
+//! Waiting for several sockets, and descriptors, at once.
+//!
+//! The poll of each socket's driver is nested in the watcher's own, as it is in an I/O thread's, and for the time of a
+//! wait the watcher has the lease of each: bytes that arrive wake the very thread that waits, which reads and decodes
+//! them. News that others bring (peers of this process, an I/O thread that has taken a socket over meanwhile) comes
+//! through the mailboxes, which wake the watcher too.
+
+use crate::driver::Driver;
+use crate::error::{Error, Result};
+use crate::socket::{Core, SocketBase, earlier};
+use crate::spin::Spin;
+use crate::waiter::{Sleeper, Waiter};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+use slab::Slab;
+use std::io;
+use std::os::fd::RawFd;
+use std::sync::{Arc, Weak};
+use std::task::Wake;
+use std::time::{Duration, Instant};
+
+const WAKER: Token = Token(usize::MAX);
+
+/// Waits for several sockets and descriptors. While it waits the calling thread does the sockets' I/O.
+pub struct Watcher {
+    poll: Poll,
+    events: Events,
+    waiter: Arc<Waiter>,
+    bell: std::task::Waker,
+    members: Slab<Member>,
+    /// Whose lease is taken, for the time of a wait.
+    visited: Vec<Arc<Driver>>,
+    /// Descriptors that the last wait found readable.
+    ready: Vec<usize>,
+    spin: Spin,
+    /// Whose poll it is.
+    process: u32,
+}
+
+enum Member {
+    Socket(Socket),
+    Descriptor(RawFd),
+}
+
+/// Neither a socket nor what it leaves behind is kept alive.
+struct Socket {
+    core: Weak<Core>,
+    /// Registered with the poll; `None` as long as the socket has no endpoint that needs one.
+    driver: Option<Weak<Driver>>,
+}
+
+impl Socket {
+    fn driver(&self) -> Option<Arc<Driver>> {
+        self.driver.as_ref()?.upgrade()
+    }
+}
+
+impl Watcher {
+    /// A watcher of nothing.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system has no descriptors left.
+    pub fn new() -> Result<Watcher> {
+        let make = || -> io::Result<(Poll, Waker)> {
+            let poll = Poll::new()?;
+            let waker = Waker::new(poll.registry(), WAKER)?;
+            Ok((poll, waker))
+        };
+        let (poll, waker) = make().map_err(|error| Error::io("making a poll", error))?;
+        Ok(Watcher {
+            poll,
+            events: Events::with_capacity(64),
+            waiter: Arc::default(),
+            bell: std::task::Waker::from(Arc::new(Bell(waker))),
+            members: Slab::new(),
+            visited: Vec::new(),
+            ready: Vec::new(),
+            spin: Spin::default(),
+            process: std::process::id(),
+        })
+    }
+
+    /// Waits for news of a whole socket too. Returns the name of the membership.
+    pub fn add(&mut self, socket: &SocketBase) -> usize {
+        let core = socket.core();
+        core.set_watcher(Some(&self.waiter));
+        self.members.insert(Member::Socket(Socket { core: Arc::downgrade(core), driver: None }))
+    }
+
+    /// Waits for a descriptor to become readable too. Returns the name of the membership.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system cannot wait for it.
+    pub fn add_descriptor(&mut self, descriptor: RawFd) -> Result<usize> {
+        let member = self.members.insert(Member::Descriptor(descriptor));
+        match register(&self.poll, descriptor, member) {
+            Ok(()) => Ok(member),
+            Err(error) => {
+                self.members.remove(member);
+                Err(Error::io("polling a descriptor", error))
+            }
+        }
+    }
+
+    /// Waits for it no longer.
+    pub fn remove(&mut self, member: usize) {
+        let descriptor = match self.members.try_remove(member) {
+            Some(Member::Socket(socket)) => {
+                if let Some(core) = socket.core.upgrade() {
+                    core.set_watcher(None);
+                }
+                // One that is gone has left the poll by itself.
+                socket.driver().map(|driver| driver.poll_fd())
+            }
+            Some(Member::Descriptor(descriptor)) => Some(descriptor),
+            None => None,
+        };
+        if let Some(descriptor) = descriptor {
+            let _ = self.poll.registry().deregister(&mut SourceFd(&descriptor));
+        }
+    }
+
+    /// Waits until a socket may have news, a descriptor is readable, or `deadline`; returns the descriptors that are.
+    /// May return early: look, and wait again.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn wait(&mut self, deadline: Option<Instant>) -> Result<&[usize]> {
+        self.ready.clear();
+        let waited = match self.take_over(deadline) {
+            Ok(until) => self.wait_in_poll(until),
+            Err(error) => Err(error),
+        };
+        for driver in self.visited.drain(..) {
+            driver.leave();
+        }
+        waited.map_err(|error| Error::io("polling", error))?;
+        Ok(&self.ready)
+    }
+
+    /// Takes the lease of every socket, and looks at what others have left for it to do. Returns until when to wait.
+    fn take_over(&mut self, deadline: Option<Instant>) -> io::Result<Option<Instant>> {
+        let now = Instant::now();
+        let mut until = deadline;
+        for (member, entry) in &mut self.members {
+            let Member::Socket(socket) = entry else { continue };
+            let Some(core) = socket.core.upgrade() else { continue };
+            let Some(driver) = core.driver() else { continue };
+            if socket.driver.is_none() {
+                register(&self.poll, driver.poll_fd(), member)?;
+                socket.driver = Some(Arc::downgrade(driver));
+            }
+            driver.enter();
+            self.visited.push(driver.clone());
+            let next = driver.look(now);
+            until = earlier(until, if next.again { Some(now) } else { next.deadline });
+        }
+        Ok(until)
+    }
+
+    fn wait_in_poll(&mut self, until: Option<Instant>) -> io::Result<()> {
+        if self.waiter.take_news() {
+            return self.poll(Some(Duration::ZERO));
+        }
+        let started = Instant::now();
+        if self.spin.is_worthwhile() {
+            while let Some(patience) = self.spin.go_on(started) {
+                self.poll(Some(Duration::ZERO))?;
+                if self.waiter.take_news() || !self.ready.is_empty() {
+                    self.spin.succeeded(patience);
+                    return Ok(());
+                }
+            }
+            self.spin.failed();
+        }
+        if self.waiter.begin(&Sleeper::Task(self.bell.clone())) {
+            let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let slept = self.poll.poll(&mut self.events, timeout);
+            self.waiter.end();
+            self.handle_events(slept)?;
+        }
+        self.spin.observe(started.elapsed());
+        Ok(())
+    }
+
+    fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        let polled = self.poll.poll(&mut self.events, timeout);
+        self.handle_events(polled)
+    }
+
+    fn handle_events(&mut self, polled: io::Result<()>) -> io::Result<()> {
+        match polled {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            polled => polled?,
+        }
+        for event in self.events.iter().filter(|event| event.token() != WAKER) {
+            let member = event.token().0;
+            match self.members.get(member) {
+                Some(Member::Socket(socket)) => {
+                    // What is left to do is looked at before the next wait.
+                    let _ = socket.driver().and_then(|driver| driver.turn_now());
+                }
+                Some(Member::Descriptor(descriptor)) => {
+                    self.ready.push(member);
+                    // The poll is edge-triggered; asking again makes it report what is still there.
+                    let registry = self.poll.registry();
+                    registry.reregister(&mut SourceFd(descriptor), event.token(), Interest::READABLE)?;
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn register(poll: &Poll, descriptor: RawFd, member: usize) -> io::Result<()> {
+    poll.registry().register(&mut SourceFd(&descriptor), Token(member), Interest::READABLE)
+}
+
+/// Wakes the poll.
+struct Bell(Waker);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        let _ = self.0.wake();
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        // In a forked child the sockets are the parent's.
+        if self.process != std::process::id() {
+            return;
+        }
+        for (_, member) in &self.members {
+            if let Member::Socket(socket) = member {
+                if let Some(core) = socket.core.upgrade() {
+                    core.set_watcher(None);
+                }
+            }
+        }
+    }
+}
