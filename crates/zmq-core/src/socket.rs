@@ -656,3 +656,48 @@ impl SocketBase {
         self.core.context.shared().is_forked()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::transport::nowhere::Nowhere;
+
+    /// A publisher must not spend its time on writes of single messages just because each write goes to many.
+    #[test]
+    fn a_pump_costs_a_token_for_each_connection() {
+        const CONNECTIONS: usize = 5;
+        let context = Context::builder().transport(Nowhere).build().unwrap();
+        let options = Options { reconnect_interval: Some(Duration::from_secs(3600)), ..Options::default() };
+        let mut base = SocketBase::new(&context, SocketType::Push, options).unwrap();
+        for number in 0..CONNECTIONS {
+            base.connect(&format!("nowhere://{number}"), &[]).unwrap();
+        }
+        let driver = base.driver().unwrap().clone();
+        // Keeps the I/O thread from taking what is posted.
+        let visit = driver.visit();
+        driver.pump(Pump::Drain);
+        let costs = [CONNECTIONS, 1, 0].map(|count| {
+            base.output.budget.refill();
+            (0..count).for_each(|token| driver.output_ready(token));
+            base.output.pump_or_defer(&driver);
+            Budget::FULL - base.output.budget.tokens
+        });
+        drop(visit);
+        assert_eq!(costs, [CONNECTIONS as i64, 1, 0]);
+    }
+
+    #[test]
+    fn a_debt_is_paid_before_the_next_write() {
+        let start = Instant::now();
+        let after = |intervals: u32| start + intervals * Budget::INTERVAL;
+        let mut budget = Budget::default();
+        assert!(budget.is_open(start));
+        budget.charge(16 + 10);
+        assert!(!budget.is_open(after(10)));
+        assert!(budget.is_open(after(11)));
+        budget.charge(1);
+        assert!(!budget.is_open(after(11)));
+        budget.refill();
+        assert!(budget.is_open(after(11)));
+    }
+}

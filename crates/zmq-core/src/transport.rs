@@ -275,3 +275,35 @@ mod tests {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+pub(crate) mod nowhere {
+    use super::*;
+
+    /// Where nobody ever listens.
+    pub(crate) struct Nowhere;
+
+    impl Transport for Nowhere {
+        fn scheme(&self) -> &str {
+            "nowhere"
+        }
+
+        fn kind(&self) -> TransportKind<'_> {
+            TransportKind::Polled(self)
+        }
+    }
+
+    impl PolledTransport for Nowhere {
+        fn listen(&self, _: &str, _: &StreamOptions) -> Result<Box<dyn Listener>> {
+            Err(crate::Error::io("listening", io::ErrorKind::Unsupported.into()))
+        }
+
+        fn check(&self, _: &str, _: &StreamOptions) -> Result<()> {
+            Ok(())
+        }
+
+        fn open(&self, _: &str, _: &StreamOptions) -> io::Result<Box<dyn Stream>> {
+            Err(io::ErrorKind::ConnectionRefused.into())
+        }
+    }
+}
