@@ -197,8 +197,17 @@ impl Watcher {
             let member = event.token().0;
             match self.members.get(member) {
                 Some(Member::Socket(socket)) => {
-                    // What is left to do is looked at before the next wait.
-                    let _ = socket.driver().and_then(|driver| driver.turn_now());
+                    let Some(driver) = socket.driver() else { continue };
+                    // Held, so that the socket does not go during the turn.
+                    if let Some(_core) = socket.core.upgrade() {
+                        // What is left to do is looked at before the next wait.
+                        let _ = driver.turn_now();
+                    } else {
+                        // The socket is gone, and the I/O thread sees to what it left. An event that is taken here is one
+                        // that the I/O thread never hears of.
+                        let _ = self.poll.registry().deregister(&mut SourceFd(&driver.poll_fd()));
+                        self.visited.retain(|visited| !Arc::ptr_eq(visited, &driver));
+                    }
                 }
                 Some(Member::Descriptor(descriptor)) => {
                     self.ready.push(member);
