@@ -211,3 +211,49 @@ pub fn frame(flags: u8, body: &[u8]) -> Vec<u8> {
     bytes.extend(body);
     bytes
 }
+
+/// Random numbers that can be had again (SplitMix64).
+#[derive(Clone)]
+pub struct Random(u64);
+
+impl Random {
+    /// Starts from `ZMQ_SEED`, or somewhere else each time, and says where: the output of a test that fails is
+    /// shown.
+    pub fn announced(what: &str) -> Random {
+        use std::hash::{BuildHasher, RandomState};
+        let seed = match std::env::var("ZMQ_SEED") {
+            Ok(seed) => seed.parse().expect("ZMQ_SEED is a number"),
+            Err(_) => RandomState::new().hash_one(what),
+        };
+        println!("{what}: to repeat it, set ZMQ_SEED={seed}");
+        Random(seed)
+    }
+
+    /// Another one, for another thread, that depends on nothing but this one.
+    pub fn fork(&mut self) -> Random {
+        Random(self.next())
+    }
+
+    /// A number from 0 to `limit` - 1.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    /// True once in `times`.
+    pub fn once_in(&mut self, times: u64) -> bool {
+        self.below(times) == 0
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^ (bits >> 31)
+    }
+}
+
+/// The full number if `ZMQ_SOAK` is set, else one that `cargo test` has time for.
+pub fn soak<T>(full: T, short: T) -> T {
+    if std::env::var_os("ZMQ_SOAK").is_some() { full } else { short }
+}
