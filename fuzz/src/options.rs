@@ -47,7 +47,7 @@ fn refused(error: &Error) {
 
 /// Sets one option.
 pub fn change(options: &mut Options, input: &mut Input<'_>) {
-    match input.below(52) {
+    match input.below(53) {
         0 => options.send_hwm = size(input),
         1 => options.recv_hwm = size(input),
         2 => options.conflate = input.flag(),
@@ -119,6 +119,10 @@ pub fn change(options: &mut Options, input: &mut Input<'_>) {
             let mut text = || String::from_utf8_lossy(input.bytes()).into_owned();
             options.stream.socks_proxy = Some(SocksProxy::new("127.0.0.1:1").with_password(text(), text()));
         }
+        51 => match String::from_utf8_lossy(input.bytes()).parse() {
+            Ok(network) => options.stream.accept_from.push(network),
+            Err(error) => refused(&error),
+        },
         _ => options.send_hwm = input.below(4),
     }
 }

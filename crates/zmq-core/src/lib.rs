@@ -38,6 +38,7 @@ mod link;
 mod mailbox;
 mod message;
 mod monitor;
+mod network;
 pub mod options;
 mod peer;
 pub mod pipe;

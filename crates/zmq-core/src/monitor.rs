@@ -34,11 +34,12 @@ pub enum Event {
         /// The peer's address.
         peer: String,
     },
-    /// Accepting failed and is tried again in a moment (`ZMQ_EVENT_ACCEPT_FAILED`).
+    /// Accepting failed and is tried again in a moment, or a peer came that may not connect
+    /// ([`accept_from`](crate::options::StreamOptions::accept_from)) (`ZMQ_EVENT_ACCEPT_FAILED`).
     AcceptFailed {
         /// Our endpoint.
         endpoint: Endpoint,
-        /// The system's answer.
+        /// The system's answer, or who it was and why it may not.
         error: String,
     },
     /// An attempt to connect failed; the next one follows (`ZMQ_EVENT_CONNECT_RETRIED`).

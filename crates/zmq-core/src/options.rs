@@ -1,11 +1,14 @@
 //! Socket options: a plain structure, fixed before the first bind or connect.
 
 use crate::error::{Error, Result};
+pub use crate::network::Network;
 use crate::security::{Authenticator, Security};
 use crate::socket_type::SocketType;
 use crate::zmtp::mechanism::Role;
 use bytes::Bytes;
 use std::fmt;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The options of one socket. Set them on a builder before the first bind or connect; the few that act on a live
@@ -159,6 +162,24 @@ pub struct StreamOptions {
     pub type_of_service: u8,
     /// Bind to this network device (`ZMQ_BINDTODEVICE`).
     pub device: Option<String>,
+    /// From where a tcp listener takes connections; others are closed before a byte is exchanged, and reported as
+    /// [`Event::AcceptFailed`](crate::Event::AcceptFailed). Default empty: from anywhere (`ZMQ_TCP_ACCEPT_FILTER`).
+    pub accept_from: Vec<Network>,
+    /// Which users an ipc listener takes connections from, as the kernel vouches for them. If this, `accept_groups` or
+    /// `accept_processes` is not empty, a peer must be in one of them; others are closed as with `accept_from`. Default
+    /// empty (`ZMQ_IPC_FILTER_UID`).
+    pub accept_users: Vec<u32>,
+    /// The same for groups: the first group of the peer's process (`ZMQ_IPC_FILTER_GID`).
+    pub accept_groups: Vec<u32>,
+    /// The same for processes, where the system tells their numbers (`ZMQ_IPC_FILTER_PID`).
+    pub accept_processes: Vec<i32>,
+    /// The permissions of the file that an ipc bind makes, such as 0o600; in force before anybody can connect. Default:
+    /// what the process's umask leaves.
+    pub file_mode: Option<u32>,
+    /// A socket that is bound already, as a supervisor hands it over; the next bind of this kind listens on a copy of it
+    /// and uses the endpoint's address only to choose the transport. It is made non-blocking, and stays open as long as
+    /// it is held here. Default none (`ZMQ_USE_FD`).
+    pub listen_fd: Option<Arc<OwnedFd>>,
     /// Connect by way of this proxy, which also looks names up; tcp alone, and not for bind. An attempt takes at most
     /// [`connect_timeout`](Options::connect_timeout), or without one
     /// [`handshake_timeout`](Options::handshake_timeout). Default none (`ZMQ_SOCKS_PROXY`).
@@ -312,6 +333,12 @@ impl Default for StreamOptions {
             max_retransmit: None,
             type_of_service: 0,
             device: None,
+            accept_from: Vec::new(),
+            accept_users: Vec::new(),
+            accept_groups: Vec::new(),
+            accept_processes: Vec::new(),
+            file_mode: None,
+            listen_fd: None,
             socks_proxy: None,
         }
     }

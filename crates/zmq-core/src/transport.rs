@@ -89,8 +89,8 @@ pub trait Listener: Source + Send {
     /// The next connection.
     ///
     /// # Errors
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if none waits. After any other error the core waits a moment and
-    /// calls again, without a new event; it must not panic, whatever the system says.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if none waits. [`not_allowed`] if one came that may not. After any other
+    /// error the core waits a moment and calls again, without a new event; it must not panic, whatever the system says.
     fn accept(&mut self) -> io::Result<Box<dyn Stream>>;
 }
 
@@ -168,6 +168,17 @@ pub trait DirectTransport: Send + Sync {
         let _ = address;
         None
     }
+}
+
+/// What [`Listener::accept`] answers when a peer came that may not connect, and was sent away: the monitor is told, and
+/// the next one may be fine.
+pub fn not_allowed(reason: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, reason.into())
+}
+
+/// Whether [`not_allowed`] has made it, and not the system.
+pub(crate) fn is_not_allowed(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none()
 }
 
 /// Makes a call again as long as it fails with [`Interrupted`](io::ErrorKind::Interrupted): a signal is no reason to

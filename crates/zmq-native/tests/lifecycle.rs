@@ -80,13 +80,6 @@ fn nobody(wild: &str) -> String {
     }
 }
 
-fn fresh_path() -> String {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let (directory, process) = (std::env::temp_dir(), std::process::id());
-    format!("{}/zmq-life-{process}-{}", directory.display(), NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
 /// Brings a socket to where it shall stand. What is returned must be kept.
 fn bring(
     socket: &mut dyn Attach,

@@ -556,6 +556,12 @@ fn stream_options_arrive_at_the_transport() {
                 .max_retransmit(ms(6000))
                 .type_of_service(0x10_u8)
                 .device(None)
+                .accept_from(vec!["127.0.0.0/8".parse().unwrap()])
+                .accept_users(vec![1])
+                .accept_groups(vec![2])
+                .accept_processes(vec![3])
+                .file_mode(0o600_u32)
+                .listen_fd(None)
         };
     }
     let mut pull = all!(zmq::Pull::builder_in(&context)).build().unwrap();
@@ -572,7 +578,8 @@ fn stream_options_arrive_at_the_transport() {
             "StreamOptions { send_buffer: Some(100000), recv_buffer: Some(200000), backlog: 7, ipv6: true, \
              keepalive: Some(true), keepalive_count: Some(3), keepalive_idle: Some(4s), \
              keepalive_interval: Some(5s), max_retransmit: Some(6s), type_of_service: 16, device: None, \
-             socks_proxy: None }",
+             accept_from: [Network { address: 127.0.0.0, prefix: 8 }], accept_users: [1], accept_groups: [2], \
+             accept_processes: [3], file_mode: Some(384), listen_fd: None, socks_proxy: None }",
             "{call}"
         );
     }
@@ -621,4 +628,117 @@ fn send_and_recv_buffer() {
     };
     let (little, much) = (fill(4096), fill(1_000_000));
     assert!(much > little + 100, "{little} and {much} messages");
+}
+
+/// Waits until a peer was sent away, and tells why.
+fn sent_away(monitor: &mut zmq::Monitor) -> String {
+    match await_event(monitor, "a peer that may not", |event| matches!(event, Event::AcceptFailed { .. })) {
+        Event::AcceptFailed { error, .. } => error,
+        _ => unreachable!(),
+    }
+}
+
+#[test]
+fn accept_from() {
+    let context = context();
+    let allowed = vec!["10.0.0.0/8".parse().unwrap(), "127.0.0.2".parse().unwrap()];
+    let mut pull = zmq::Pull::builder_in(&context).accept_from(allowed).build().unwrap();
+    let mut monitor = pull.monitor().unwrap();
+    let bound = pull.bind_to("tcp://127.0.0.1:*").unwrap();
+    // More than are looked at in one turn.
+    let mut strangers: Vec<Raw> = (0..100).map(|_| Raw::connect(&bound)).collect();
+    let reason = sent_away(&mut monitor);
+    assert!(reason.starts_with("127.0.0.1:") && reason.contains("accept_from"), "{reason}");
+    assert!(strangers.iter_mut().all(Raw::is_closed));
+    if cfg!(target_os = "linux") {
+        let from = format!("tcp://127.0.0.2:0;{}", bound.address());
+        let mut push = zmq::Push::builder_in(&context).connect(from).unwrap();
+        push.send("x").unwrap();
+        assert_eq!(pull.recv_timeout(LONG).unwrap(), "x".into());
+    }
+    assert_eq!(pull.stats().connections, u64::from(cfg!(target_os = "linux")));
+}
+
+#[test]
+fn accept_users_groups_and_processes() {
+    let context = context();
+    let (user, group) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    let process = std::process::id() as i32;
+    for name in ["accept_users", "accept_groups", "accept_processes"] {
+        if name == "accept_processes" && cfg!(not(target_os = "linux")) {
+            continue;
+        }
+        for (other, fits) in [(0, true), (1, false)] {
+            let mut options = Options::default();
+            match name {
+                "accept_users" => options.stream.accept_users = vec![user + other],
+                "accept_groups" => options.stream.accept_groups = vec![group + other],
+                _ => options.stream.accept_processes = vec![process + other as i32],
+            }
+            let mut pull = zmq::Pull::with_options(&context, options).unwrap();
+            let mut monitor = pull.monitor().unwrap();
+            let bound = pull.bind_to("ipc://*").unwrap();
+            let mut push = zmq::Push::builder_in(&context).linger(Duration::ZERO).connect(bound).unwrap();
+            push.send("x").unwrap();
+            if fits {
+                assert_eq!(pull.recv_timeout(LONG).unwrap(), "x".into(), "{name}");
+            } else {
+                assert!(sent_away(&mut monitor).contains(name));
+                assert_eq!(pull.stats().connections, 0);
+            }
+        }
+    }
+}
+
+#[test]
+fn file_mode() {
+    use std::os::unix::fs::PermissionsExt;
+    let context = context();
+    for mode in [0o600_u32, 0o666, 0o000] {
+        let mut pull = zmq::Pull::builder_in(&context).file_mode(mode).build().unwrap();
+        let bound = pull.bind_to(format!("ipc://{}", fresh_path())).unwrap();
+        let file = std::fs::metadata(bound.address()).unwrap();
+        assert_eq!(file.permissions().mode() & 0o7777, mode);
+    }
+    let mut pull = zmq::Pull::builder_in(&context).file_mode(0o600_u32).build().unwrap();
+    if cfg!(target_os = "linux") {
+        let error = pull.bind_to("ipc://@no-file").unwrap_err();
+        assert!(matches!(error, Error::InvalidOption { option: "file_mode", .. }), "{error}");
+    }
+    let mut pull = zmq::Pull::builder_in(&context).file_mode(0o1000_u32).build().unwrap();
+    let error = pull.bind_to("ipc://*").unwrap_err();
+    assert!(matches!(error, Error::InvalidOption { option: "file_mode", .. }), "{error}");
+}
+
+#[test]
+fn listen_fd() {
+    use std::os::fd::OwnedFd;
+    let context = context();
+    let path = fresh_path();
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let tcp_endpoint = format!("tcp://{}", tcp.local_addr().unwrap());
+    let ipc = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    for (fd, wild, endpoint) in [
+        (Arc::new(OwnedFd::from(tcp)), "tcp://*:*", tcp_endpoint),
+        (Arc::new(OwnedFd::from(ipc)), "ipc://*", format!("ipc://{path}")),
+    ] {
+        // Again and again: it stays bound, and its file is not ours.
+        for _ in 0..2 {
+            let mut pull = zmq::Pull::builder_in(&context).listen_fd(fd.clone()).build().unwrap();
+            let bound = pull.bind_to(wild).unwrap();
+            assert_eq!(bound.to_string(), endpoint);
+            let mut push = zmq::Push::builder_in(&context).connect(&bound).unwrap();
+            push.send("x").unwrap();
+            assert_eq!(pull.recv_timeout(LONG).unwrap(), "x".into());
+        }
+    }
+    assert!(std::path::Path::new(&path).exists());
+    std::fs::remove_file(&path).unwrap();
+
+    let file = Arc::new(OwnedFd::from(std::fs::File::open("/dev/null").unwrap()));
+    for wild in WIRES {
+        let mut pull = zmq::Pull::builder_in(&context).listen_fd(file.clone()).build().unwrap();
+        let error = pull.bind_to(wild).unwrap_err();
+        assert!(matches!(error, Error::InvalidOption { option: "listen_fd", .. }), "{error}");
+    }
 }

@@ -3,8 +3,10 @@
 use crate::socket::{DefaultContext, Environment, Kind, Socket};
 use bytes::Bytes;
 use std::marker::PhantomData;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
-use zmq_core::options::{SocksProxy, XPubVerbosity, ZmtpVersion};
+use zmq_core::options::{Network, SocksProxy, XPubVerbosity, ZmtpVersion};
 use zmq_core::security::{Authenticator, Security};
 use zmq_core::{Context, Options, Result};
 
@@ -161,5 +163,11 @@ setters! {
     stream.max_retransmit: Option<Duration>;
     stream.type_of_service: u8;
     stream.device: Option<String>;
+    stream.accept_from: Vec<Network>;
+    stream.accept_users: Vec<u32>;
+    stream.accept_groups: Vec<u32>;
+    stream.accept_processes: Vec<i32>;
+    stream.file_mode: Option<u32>;
+    stream.listen_fd: Option<Arc<OwnedFd>>;
     stream.socks_proxy: Option<SocksProxy>;
 }

@@ -30,6 +30,15 @@ pub(crate) enum Name {
 }
 
 impl Name {
+    /// The name of a socket that is bound. `None`: it has none, or one that cannot be written as an endpoint.
+    pub(crate) fn of(address: &SockAddr) -> Option<Name> {
+        let name = match address.as_abstract_namespace() {
+            Some(name) => Name::Abstract(String::from_utf8(name.to_vec()).ok()?),
+            None => Name::Path(Path::new(address.as_pathname()?.to_str()?).to_owned()),
+        };
+        Some(name)
+    }
+
     /// The address in the form that the kernel takes.
     pub(crate) fn to_socket_address(&self) -> io::Result<SockAddr> {
         match self {

@@ -10,9 +10,11 @@
 //!
 //! # Who may connect
 //! A path is protected by the permissions of its directory and, on Linux, of the socket file, which are made with
-//! the process's umask. An abstract name is *unprotected*: every process of the same network namespace may connect to
-//! it. Either way the kernel vouches for the peer's process, user and group: see
-//! [`Peer::credentials`](zmq_core::Peer::credentials).
+//! the process's umask or with [`file_mode`](StreamOptions::file_mode). An abstract name is *unprotected*: every
+//! process of the same network namespace may connect to it. Either way the kernel vouches for the peer's process, user
+//! and group: see [`Peer::credentials`](zmq_core::Peer::credentials), and the options
+//! [`accept_users`](StreamOptions::accept_users), [`accept_groups`](StreamOptions::accept_groups) and
+//! [`accept_processes`](StreamOptions::accept_processes), which admit only some.
 //!
 //! # Files
 //! `bind` replaces a socket file only if no process owns it; anything else that stands in the way (a file, a

@@ -9,8 +9,9 @@ use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use zmq_core::options::StreamOptions;
-use zmq_core::transport::{Listener, Stream};
+use zmq_core::transport::{Listener, Stream, not_allowed};
 use zmq_core::{Error, Result};
 
 /// Connections that died in the queue and are passed over in one call of `accept`; then the others get their turn.
@@ -26,6 +27,12 @@ pub(crate) struct TcpListener {
 impl TcpListener {
     /// Listens on the first of the place's addresses that this machine has.
     pub(crate) fn bind(address: &str, place: &Place, options: &StreamOptions) -> Result<TcpListener> {
+        if let Some(fd) = &options.listen_fd {
+            return adopt(fd, options).map_err(|error| Error::InvalidOption {
+                option: "listen_fd",
+                reason: format!("it is not a TCP socket that is bound: {error}"),
+            });
+        }
         let candidates =
             resolve::bind_addresses(place, options.ipv6).map_err(|error| explain(address, error))?;
         let mut first_error = None;
@@ -43,15 +50,23 @@ impl TcpListener {
     pub(crate) fn accept_stream(&mut self) -> io::Result<TcpStream> {
         let mut dead = 0;
         loop {
-            let accepted = self
-                .inner
-                .accept()
-                .and_then(|(stream, peer)| TcpStream::accepted(stream, peer, &self.options));
+            let accepted = self.inner.accept().and_then(|(stream, peer)| {
+                self.admit(peer)?;
+                TcpStream::accepted(stream, peer, &self.options)
+            });
             match accepted {
                 Err(error) if dead < MAX_DEAD_CONNECTIONS && is_dead_connection(&error) => dead += 1,
                 result => return result,
             }
         }
+    }
+
+    fn admit(&self, peer: SocketAddr) -> io::Result<()> {
+        let allowed = &self.options.accept_from;
+        if allowed.is_empty() || allowed.iter().any(|network| network.contains(peer.ip())) {
+            return Ok(());
+        }
+        Err(not_allowed(format!("{peer} is not where `accept_from` lets peers come from")))
     }
 }
 
@@ -91,6 +106,17 @@ fn listen(address: SocketAddr, options: &StreamOptions) -> io::Result<TcpListene
     socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
     let inner = mio::net::TcpListener::from_std(socket.into());
     Ok(TcpListener { local: inner.local_addr()?, inner, options: options.clone() })
+}
+
+/// Listens on a socket that somebody else has bound.
+fn adopt(fd: &OwnedFd, options: &StreamOptions) -> io::Result<TcpListener> {
+    let socket = Socket::from(fd.try_clone()?);
+    let local = socket.local_addr()?.as_socket().filter(|address| address.port() != 0);
+    let local = local.ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?;
+    socket.set_nonblocking(true)?;
+    socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+    let inner = mio::net::TcpListener::from_std(socket.into());
+    Ok(TcpListener { local, inner, options: options.clone() })
 }
 
 /// A port is free again as soon as its listener is closed, though connections of it linger in `TIME_WAIT`. On Windows

@@ -3,13 +3,13 @@
 use super::Env;
 use crate::endpoint::Endpoint;
 use crate::monitor::Event;
-use crate::transport::{Listener, Stream};
+use crate::transport::{Listener, Stream, is_not_allowed};
 use mio::Interest;
 use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
-/// Connections accepted in one turn.
+/// Connections accepted, or sent away, in one turn.
 const ACCEPTS: usize = 64;
 /// After a failure (no descriptors left, say) there will be no new readiness event for those who wait already, so
 /// the next attempt is made by timer: first after this...
@@ -48,7 +48,7 @@ impl Listening {
     pub(super) fn accept(&mut self, env: &Env) -> Accepted {
         self.retry_at = None;
         let mut streams = Vec::new();
-        while streams.len() < ACCEPTS {
+        for _ in 0..ACCEPTS {
             match self.listener.accept() {
                 Ok(stream) => {
                     self.retry_after = RETRY;
@@ -59,8 +59,10 @@ impl Listening {
                 }
                 // The peer gave up before we came; the next one may be fine.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) if is_not_allowed(&error) => self.report(&error, env),
                 Err(error) => {
-                    self.fail(&error, env);
+                    self.report(&error, env);
+                    self.retry_later(env);
                     return Accepted { streams, again: false };
                 }
             }
@@ -68,8 +70,11 @@ impl Listening {
         Accepted { streams, again: true }
     }
 
-    fn fail(&mut self, error: &io::Error, env: &Env) {
+    fn report(&self, error: &io::Error, env: &Env) {
         env.emit(|| Event::AcceptFailed { endpoint: self.endpoint.clone(), error: error.to_string() });
+    }
+
+    fn retry_later(&mut self, env: &Env) {
         self.retry_at = env.now.checked_add(self.retry_after);
         self.retry_after = (self.retry_after * 2).min(RETRY_MAX);
     }

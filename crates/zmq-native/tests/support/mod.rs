@@ -17,6 +17,13 @@ pub fn context() -> Context {
     zmq::context_builder().build().expect("context")
 }
 
+pub fn fresh_path() -> String {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let (directory, process) = (std::env::temp_dir(), std::process::id());
+    format!("{}/zmq-life-{process}-{}", directory.display(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
 pub fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
 }
