@@ -42,20 +42,20 @@ struct Inside<T> {
     news: Vec<T>,
     /// Woken by every post: the owner, and whoever else watches.
     waiter: Arc<Waiter>,
-    watcher: Option<Arc<Waiter>>,
+    watchers: Vec<Arc<Waiter>>,
     /// The receiver is gone: news is dropped.
     closed: bool,
 }
 
 impl<T> Default for Inside<T> {
     fn default() -> Self {
-        Inside { news: Vec::new(), waiter: Arc::default(), watcher: None, closed: false }
+        Inside { news: Vec::new(), waiter: Arc::default(), watchers: Vec::new(), closed: false }
     }
 }
 
 impl<T> Mailbox<T> {
     pub(crate) fn new(waiter: Arc<Waiter>) -> Self {
-        let inside = Inside { news: Vec::new(), waiter, watcher: None, closed: false };
+        let inside = Inside { news: Vec::new(), waiter, watchers: Vec::new(), closed: false };
         Mailbox { pending: AtomicBool::new(false), inside: Mutex::new(inside) }
     }
 
@@ -112,18 +112,21 @@ impl<T> Mailbox<T> {
         }
     }
 
-    /// From now on a second waiter is woken too (a poller), or none.
-    pub(crate) fn set_watcher(&self, watcher: Option<Arc<Waiter>>) {
-        lock(&self.inside).watcher = watcher;
+    /// From now on this waiter is woken too (a poller).
+    pub(crate) fn add_watcher(&self, watcher: &Arc<Waiter>) {
+        lock(&self.inside).watchers.push(watcher.clone());
+    }
+
+    /// And no longer.
+    pub(crate) fn remove_watcher(&self, watcher: &Arc<Waiter>) {
+        lock(&self.inside).watchers.retain(|other| !Arc::ptr_eq(other, watcher));
     }
 }
 
 impl<T> Inside<T> {
     fn wake(&self) {
         self.waiter.wake();
-        if let Some(watcher) = &self.watcher {
-            watcher.wake();
-        }
+        self.watchers.iter().for_each(|watcher| watcher.wake());
     }
 }
 

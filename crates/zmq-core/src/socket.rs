@@ -34,10 +34,16 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    /// Wakes a second waiter too when there is news.
-    pub(crate) fn set_watcher(&self, watcher: Option<&Arc<Waiter>>) {
-        self.shared.incoming.set_watcher(watcher.cloned());
-        self.shared.outgoing.set_watcher(watcher.cloned());
+    /// Wakes this waiter too when there is news.
+    pub(crate) fn add_watcher(&self, watcher: &Arc<Waiter>) {
+        self.shared.incoming.add_watcher(watcher);
+        self.shared.outgoing.add_watcher(watcher);
+    }
+
+    /// And no longer.
+    pub(crate) fn remove_watcher(&self, watcher: &Arc<Waiter>) {
+        self.shared.incoming.remove_watcher(watcher);
+        self.shared.outgoing.remove_watcher(watcher);
     }
 
     /// What does the socket's I/O, once it has an endpoint that needs any.

@@ -14,7 +14,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::sync::{Arc, Weak};
 use std::task::Wake;
 use std::time::{Duration, Instant};
@@ -83,7 +83,7 @@ impl Watcher {
     /// Waits for news of a whole socket too. Returns the name of the membership.
     pub fn add(&mut self, socket: &SocketBase) -> usize {
         let core = socket.core();
-        core.set_watcher(Some(&self.waiter));
+        core.add_watcher(&self.waiter);
         self.members.insert(Member::Socket(Socket { core: Arc::downgrade(core), driver: None }))
     }
 
@@ -107,7 +107,7 @@ impl Watcher {
         let descriptor = match self.members.try_remove(member) {
             Some(Member::Socket(socket)) => {
                 if let Some(core) = socket.core.upgrade() {
-                    core.set_watcher(None);
+                    core.remove_watcher(&self.waiter);
                 }
                 // One that is gone has left the poll by itself.
                 socket.driver().map(|driver| driver.poll_fd())
@@ -131,11 +131,47 @@ impl Watcher {
             Ok(until) => self.wait_in_poll(until),
             Err(error) => Err(error),
         };
+        self.leave();
+        waited.map_err(|error| Error::io("polling", error))?;
+        Ok(&self.ready)
+    }
+
+    /// Another descriptor of the poll, for an event loop of somebody else: readable when a socket may have news. Between
+    /// its own waits that loop calls [`settle`](Watcher::settle), or [`ring`](Watcher::ring).
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system has no descriptors left.
+    pub fn descriptor(&self) -> Result<OwnedFd> {
+        let descriptor = self.poll.registry().as_fd().try_clone_to_owned();
+        descriptor.map_err(|error| Error::io("making a descriptor", error))
+    }
+
+    /// Makes the descriptor readable.
+    pub fn ring(&self) {
+        self.bell.wake_by_ref();
+    }
+
+    /// Everything that made the descriptor readable was dealt with: does the I/O that is left, and makes the descriptor
+    /// readable again when that, or anybody from now on, brings news. The caller looks for news once more after this.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn settle(&mut self) -> Result<()> {
+        self.waiter.end();
+        self.ready.clear();
+        let polled = self.take_over(None).and_then(|_| self.poll(Some(Duration::ZERO)));
+        self.leave();
+        polled.map_err(|error| Error::io("polling", error))?;
+        if !self.waiter.begin(&Sleeper::Task(self.bell.clone())) {
+            self.ring();
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self) {
         for driver in self.visited.drain(..) {
             driver.leave();
         }
-        waited.map_err(|error| Error::io("polling", error))?;
-        Ok(&self.ready)
     }
 
     /// Takes the lease of every socket, and looks at what others have left for it to do. Returns until when to wait.
@@ -244,7 +280,7 @@ impl Drop for Watcher {
         for (_, member) in &self.members {
             if let Member::Socket(socket) = member {
                 if let Some(core) = socket.core.upgrade() {
-                    core.set_watcher(None);
+                    core.remove_watcher(&self.waiter);
                 }
             }
         }

@@ -69,8 +69,9 @@ pub use zmq_core::{
     WeakContext, direct, options, security, transport, z85,
 };
 pub use zmq_patterns::{
-    AnySocket, CanReceive, CanSend, CanSplit, DefaultContext, Environment, Kind, PollEvent, Pollable, Poller,
-    Published, Receiver, RoutingId, Sender, kind, proxy, proxy_steerable, proxy_with_capture,
+    AnySocket, CanReceive, CanSend, CanSplit, DefaultContext, Descriptor, Environment, Kind, PollEvent,
+    Pollable, Poller, Published, Readiness, Receiver, RoutingId, Sender, kind, proxy, proxy_steerable,
+    proxy_with_capture,
 };
 
 #[cfg(feature = "curve")]

@@ -9,6 +9,7 @@
 
 mod any;
 mod builder;
+mod descriptor;
 mod fair_queue;
 mod fan_out;
 pub mod kind;
@@ -26,6 +27,7 @@ mod typed;
 
 pub use any::AnySocket;
 pub use builder::Builder;
+pub use descriptor::{Descriptor, Readiness};
 pub use fair_queue::FairQueue;
 pub use fan_out::FanOut;
 pub use load_balance::LoadBalance;

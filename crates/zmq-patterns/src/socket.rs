@@ -6,11 +6,12 @@ use crate::load_balance::LoadBalance;
 use crate::pattern::Pattern;
 use crate::split::{Receiver, Sender};
 use std::marker::PhantomData;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use zmq_core::{
     Context, Endpoint, Error, Frame, Message, Monitor, Options, Peer, PipeEvent, Result, SendError,
-    SocketBase, SocketType, Stats, Waited,
+    SocketBase, SocketType, Stats, Waited, Watcher,
 };
 
 pub(crate) mod sealed {
@@ -99,6 +100,8 @@ pub(crate) struct State<P> {
     pattern: Inherited<P>,
     pub(crate) base: SocketBase,
     news: Vec<PipeEvent>,
+    /// For an event loop of somebody else, once it has asked.
+    watcher: Option<Box<Watcher>>,
 }
 
 /// A pattern that must not be dropped in a forked child: locks of its pipes may be held by threads that do not exist
@@ -155,7 +158,9 @@ impl<P: Pattern> Cell<State<P>> {
     ) -> Result<(), SendError> {
         let sent = self.with(|state| {
             let patience = patience(state);
-            state.send(&mut message, patience)
+            let sent = state.send(&mut message, patience);
+            state.settle();
+            sent
         });
         match sent.unwrap_or(Err(Error::Terminated)) {
             Ok(()) => Ok(()),
@@ -171,7 +176,9 @@ impl<P: Pattern> Cell<State<P>> {
     ) -> Result<()> {
         self.with(|state| {
             let patience = patience(state);
-            state.receive(into, patience)
+            let received = state.receive(into, patience);
+            state.settle();
+            received
         })
         .unwrap_or(Err(Error::Terminated))
     }
@@ -219,7 +226,7 @@ impl<P: Pattern> State<P> {
 
     pub(crate) fn with_parts(base: SocketBase, pattern: P) -> State<P> {
         let pattern = Inherited { pattern: Some(pattern), process: std::process::id() };
-        State { pattern, base, news: Vec::new() }
+        State { pattern, base, news: Vec::new(), watcher: None }
     }
 
     fn into_parts(mut self) -> Option<(SocketBase, P)> {
@@ -260,6 +267,48 @@ impl<P: Pattern> State<P> {
             Some(pattern) => Ok(work(pattern, &mut self.base)),
             None => Err(Error::Terminated),
         }
+    }
+
+    /// A descriptor that is readable while there is work.
+    pub(crate) fn descriptor(&mut self) -> Result<OwnedFd> {
+        self.base.check_process()?;
+        let watcher = match &mut self.watcher {
+            Some(watcher) => watcher,
+            none => {
+                let mut watcher = Watcher::new()?;
+                watcher.add(&self.base);
+                none.insert(Box::new(watcher))
+            }
+        };
+        // Readable at first: whoever asks for it looks at the socket once.
+        watcher.ring();
+        watcher.descriptor()
+    }
+
+    /// After a call: the descriptor is readable if and only if there is something to receive, or news since.
+    #[inline]
+    pub(crate) fn settle(&mut self) {
+        if self.watcher.is_some() {
+            self.settle_watcher();
+        }
+    }
+
+    #[cold]
+    fn settle_watcher(&mut self) {
+        self.follow();
+        let (Some(watcher), Some(pattern)) = (&mut self.watcher, &mut self.pattern.pattern) else { return };
+        let settled = !pattern.can_receive(&mut self.base) && watcher.settle().is_ok();
+        // News that came before the watcher was armed again is found here, later news rings.
+        if !settled || self.base.has_events() || self.base.check().is_err() {
+            watcher.ring();
+        }
+    }
+
+    /// Looks for input without waiting.
+    pub(crate) fn look_for_input(&mut self) -> Result<()> {
+        self.base.check_process()?;
+        self.base.poll_input();
+        Ok(())
     }
 
     /// Whether it can receive and send now.
