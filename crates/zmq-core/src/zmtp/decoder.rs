@@ -1,6 +1,7 @@
 //! Bytes into frames.
 //!
-//! A body that is not complete grows with what arrives of it, never with what its header claims.
+//! A body that is not complete grows with what arrives of it, never with what its header claims, unless the peer has
+//! sent one as large before.
 
 use super::error::ProtocolError;
 use super::frame::{Framing, Header, MAX_HEADER};
@@ -11,6 +12,8 @@ use std::borrow::Cow;
 const DIRECT_FROM: usize = 16 * 1024;
 /// What a body may take beyond twice what arrived of it.
 const SLACK: usize = 64 * 1024;
+/// The largest claim that is believed of a peer that has kept such a one.
+const BELIEVED_UP_TO: usize = 16 * 1024 * 1024;
 
 /// The body of a frame: a part of the input if the input has it whole.
 pub(super) type Body<'a> = Cow<'a, [u8]>;
@@ -23,6 +26,8 @@ pub(super) struct Decoder {
     header: [u8; MAX_HEADER],
     kept: usize,
     body: Option<PartialBody>,
+    /// The largest body that came in pieces and is complete, at most `BELIEVED_UP_TO`.
+    believed: usize,
 }
 
 impl Decoder {
@@ -86,7 +91,8 @@ impl Decoder {
             *input = rest;
             return Some((header, Cow::Borrowed(whole)));
         }
-        self.body = Some(PartialBody { header, length, buffer: Vec::new(), filled: 0 });
+        let buffer = if length <= self.believed { vec![0; length] } else { Vec::new() };
+        self.body = Some(PartialBody { header, length, buffer, filled: 0 });
         self.continue_body(input)
     }
 
@@ -95,6 +101,7 @@ impl Decoder {
         let partial = self.body.as_mut()?;
         let body = partial.take(input)?;
         let header = partial.header;
+        self.believed = self.believed.max(body.len().min(BELIEVED_UP_TO));
         self.body = None;
         Some((header, Cow::Owned(body)))
     }
@@ -213,6 +220,19 @@ mod tests {
         assert!(decoder.continue_body(&mut &[1][..]).is_none());
         assert!(decoder.body.as_ref().is_some_and(|body| body.buffer.capacity() <= 32));
         assert_eq!(decoder.body_to_fill().map(|space| space.len()), Some(SLACK + 1));
+    }
+
+    #[test]
+    fn who_has_kept_a_claim_is_believed_the_next() {
+        let mut decoder = expecting(100_000);
+        assert!(decoder.continue_body(&mut &vec![1; 100_000][..]).is_some());
+        assert!(decoder.start_body(HEADER, 100_000, &mut &[][..]).is_none());
+        assert_eq!(decoder.body_to_fill().map(|space| space.len()), Some(100_000));
+        assert!(
+            decoder.continue_body(&mut &vec![2; 100_000][..]).is_some_and(|(_, body)| *body == [2; 100_000])
+        );
+        assert!(decoder.start_body(HEADER, 100_001, &mut &[][..]).is_none());
+        assert_eq!(decoder.body.as_ref().map(|body| body.buffer.capacity()), Some(0));
     }
 
     #[test]
