@@ -374,8 +374,8 @@ fn handshakes_in_progress_are_counted() {
     let mut peer = Raw::peer(&intake.endpoint, "PUSH");
     peer.send(&frame(0, b"quick"));
     assert_eq!(intake.pull.recv_timeout(LONG).expect("receive"), "quick".into());
-    // The others still have their time.
-    for mut late in slow {
+    // The others still have their time; except for the next oldest, if the peer was met before it had said everything.
+    for mut late in slow.into_iter().skip(1) {
         late.send(&greeting());
         late.send(&ready("PUSH"));
         late.send(&frame(0, b"late"));
