@@ -47,7 +47,7 @@ fn refused(error: &Error) {
 
 /// Sets one option.
 pub fn change(options: &mut Options, input: &mut Input<'_>) {
-    match input.below(53) {
+    match input.below(54) {
         0 => options.send_hwm = size(input),
         1 => options.recv_hwm = size(input),
         2 => options.conflate = input.flag(),
@@ -123,6 +123,7 @@ pub fn change(options: &mut Options, input: &mut Input<'_>) {
             Ok(network) => options.stream.accept_from.push(network),
             Err(error) => refused(&error),
         },
+        52 => options.stream_notify = input.flag(),
         _ => options.send_hwm = input.below(4),
     }
 }

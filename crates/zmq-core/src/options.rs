@@ -47,7 +47,7 @@ pub struct Options {
     /// What a ROUTER at the other end shall call this socket: 0 to 255 bytes, the first not zero. Default empty
     /// (`ZMQ_ROUTING_ID`).
     pub routing_id: Bytes,
-    /// The routing id a ROUTER gives to the peers it connects to from now on. Default empty
+    /// The routing id a ROUTER or STREAM gives to the peers it connects to from now on. Default empty
     /// (`ZMQ_CONNECT_ROUTING_ID`).
     pub connect_routing_id: Bytes,
     /// A ROUTER refuses to send to a peer it does not know, instead of dropping the message. Default on; libzmq: off
@@ -61,6 +61,9 @@ pub struct Options {
     pub router_notify_disconnect: bool,
     /// A peer that claims a routing id in use takes it over, unless it has another user id. Default off (`ZMQ_ROUTER_HANDOVER`).
     pub router_handover: bool,
+    /// A STREAM receives an empty frame from each peer that comes, before its first bytes, and from each that has gone,
+    /// after its last. Default on (`ZMQ_STREAM_NOTIFY`).
+    pub stream_notify: bool,
     /// Send one empty message on each new connection (`ZMQ_PROBE_ROUTER`). Default off.
     pub probe_router: bool,
     /// A REQ marks its requests with a number and takes only the matching reply. Default on; libzmq: off
@@ -285,6 +288,7 @@ impl Default for Options {
             router_notify_connect: false,
             router_notify_disconnect: false,
             router_handover: false,
+            stream_notify: true,
             probe_router: false,
             req_correlate: true,
             req_relaxed: true,
@@ -420,6 +424,10 @@ impl Options {
     pub(crate) fn validate_for(&self, socket_type: SocketType) -> Result<()> {
         use SocketType::{Dealer, Pair, Pull, Push, Router};
         self.validate()?;
+        if socket_type == SocketType::Stream && (!self.security.is_null() || self.authenticator.is_some()) {
+            let reason = "a STREAM socket has no handshake in which anybody could be judged".to_owned();
+            return Err(Error::InvalidOption { option: "security", reason });
+        }
         for (option, message, types) in [
             ("hello_message", &self.hello_message, [Pair, Dealer, Router, Push]),
             ("disconnect_message", &self.disconnect_message, [Pair, Dealer, Router, Pull]),

@@ -91,14 +91,22 @@ impl SocketShared {
 
     /// What the socket is to receive of a peer that has come, before everything else.
     pub(crate) fn notice_of_arrival(&self) -> Option<Message> {
-        let wanted = self.socket_type == SocketType::Router && self.options.router_notify_connect;
+        let wanted = match self.socket_type {
+            SocketType::Router => self.options.router_notify_connect,
+            SocketType::Stream => self.options.stream_notify,
+            _ => false,
+        };
         wanted.then(|| Message::from(""))
     }
 
     /// What it is to receive of a peer that is gone, behind everything else.
     pub(crate) fn parting_messages(&self, accepted: bool, connected: bool) -> [Option<Message>; 2] {
         let options = &self.options;
-        let notice = self.socket_type == SocketType::Router && options.router_notify_disconnect;
+        let notice = match self.socket_type {
+            SocketType::Router => options.router_notify_disconnect,
+            SocketType::Stream => options.stream_notify,
+            _ => false,
+        };
         let disconnected = options.disconnect_message.as_ref().filter(|_| accepted);
         let hiccup = options.hiccup_message.as_ref().filter(|_| connected);
         let parting = disconnected.or(hiccup);

@@ -199,6 +199,7 @@ impl SocketBase {
                 (bound, None)
             }
             TransportKind::Direct(direct) => {
+                self.refuse_raw(&endpoint)?;
                 let port = Port::new(self.core.shared.clone(), endpoint.clone());
                 let (address, guard) = direct.bind(endpoint.address(), port)?;
                 let bound = Endpoint::new(endpoint.scheme(), &address);
@@ -213,7 +214,7 @@ impl SocketBase {
     }
 
     /// Connects to `endpoint`, now or whenever somebody is there, again and again (`zmq_connect`). Returns at once.
-    /// `routing_id` is what a ROUTER calls the peer, whatever it says; empty for other types.
+    /// `routing_id` is what a ROUTER or STREAM calls the peer, whatever it says; empty for other types.
     ///
     /// # Errors
     /// [`Error::InvalidEndpoint`], [`Error::UnknownTransport`], [`Error::IncompatiblePeer`] (inproc), [`Error::Io`],
@@ -223,7 +224,9 @@ impl SocketBase {
         let endpoint: Endpoint = endpoint.parse()?;
         let transport = self.core.context.shared().transport(&endpoint)?;
         let routing_id = match routing_id {
-            [] if self.socket_type() == SocketType::Router => self.options().connect_routing_id.clone(),
+            [] if matches!(self.socket_type(), SocketType::Router | SocketType::Stream) => {
+                self.options().connect_routing_id.clone()
+            }
             given => Bytes::copy_from_slice(given),
         };
         let guard = match transport.kind() {
@@ -238,6 +241,7 @@ impl SocketBase {
                 None
             }
             TransportKind::Direct(direct) => {
+                self.refuse_raw(&endpoint)?;
                 let port = Port::new(self.core.shared.clone(), endpoint.clone()).naming_its_peer(routing_id);
                 Some(direct.connect(endpoint.address(), port)?)
             }
@@ -282,6 +286,16 @@ impl SocketBase {
     /// The endpoint bound or connected last (`ZMQ_LAST_ENDPOINT`).
     pub fn last_endpoint(&self) -> Option<Endpoint> {
         lock(&self.core.attachments).last.clone()
+    }
+
+    /// A STREAM needs bytes.
+    fn refuse_raw(&self, endpoint: &Endpoint) -> Result<()> {
+        if self.socket_type() != SocketType::Stream {
+            return Ok(());
+        }
+        let reason =
+            "a STREAM socket speaks with programs that are not ZeroMQ; use tcp:// or ipc://, or ROUTER";
+        Err(Error::InvalidEndpoint { endpoint: endpoint.to_string(), reason: reason.to_owned() })
     }
 
     /// Whether a second connect to the same endpoint is ignored, as libzmq does.

@@ -29,10 +29,13 @@ pub enum SocketType {
     XPub,
     /// Subscriber that sends subscriptions as messages (RFC 29).
     XSub,
+    /// Bytes to and from programs that do not speak ZMTP.
+    Stream,
 }
 
 impl SocketType {
-    /// Every socket type, in the order of libzmq's numbers (`ZMQ_PAIR` = 0 .. `ZMQ_XSUB` = 10).
+    /// Every socket type that speaks ZMTP, in the order of libzmq's numbers (`ZMQ_PAIR` = 0 .. `ZMQ_XSUB` = 10). STREAM,
+    /// the next, does not.
     pub const ALL: [SocketType; 11] = [
         SocketType::Pair,
         SocketType::Pub,
@@ -61,6 +64,7 @@ impl SocketType {
             SocketType::Push => "PUSH",
             SocketType::XPub => "XPUB",
             SocketType::XSub => "XSUB",
+            SocketType::Stream => "STREAM",
         }
     }
 
@@ -71,7 +75,11 @@ impl SocketType {
 
     /// The type with libzmq's number `number`.
     pub fn from_number(number: u8) -> Option<SocketType> {
-        Self::ALL.get(usize::from(number)).copied()
+        Self::named().find(|kind| kind.number() == number)
+    }
+
+    fn named() -> impl Iterator<Item = SocketType> {
+        Self::ALL.into_iter().chain([SocketType::Stream])
     }
 
     /// Whether a socket of this type may exchange messages with `peer` (the table of RFC 37).
@@ -119,7 +127,7 @@ pub struct UnknownSocketType;
 
 impl fmt::Display for UnknownSocketType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not the name of a ZeroMQ socket type (PAIR, PUB, SUB, REQ, REP, DEALER, ROUTER, PULL, PUSH, XPUB, XSUB)")
+        f.write_str("not the name of a ZeroMQ socket type (PAIR, PUB, SUB, REQ, REP, DEALER, ROUTER, PULL, PUSH, XPUB, XSUB, STREAM)")
     }
 }
 
@@ -129,7 +137,7 @@ impl FromStr for SocketType {
     type Err = UnknownSocketType;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|kind| text.eq_ignore_ascii_case(kind.as_str())).ok_or(UnknownSocketType)
+        Self::named().find(|kind| text.eq_ignore_ascii_case(kind.as_str())).ok_or(UnknownSocketType)
     }
 }
 
@@ -139,21 +147,23 @@ mod tests {
 
     #[test]
     fn names_and_numbers_round_trip() {
-        for kind in SocketType::ALL {
+        for kind in SocketType::named() {
             assert_eq!(kind.as_str().parse(), Ok(kind));
             assert_eq!(kind.as_str().to_lowercase().parse(), Ok(kind));
             assert_eq!(SocketType::from_number(kind.number()), Some(kind));
         }
-        assert_eq!("STREAM".parse::<SocketType>(), Err(UnknownSocketType));
-        assert_eq!(SocketType::from_number(11), None);
+        assert_eq!("DISH".parse::<SocketType>(), Err(UnknownSocketType));
+        assert_eq!(SocketType::from_number(11), Some(SocketType::Stream));
+        assert_eq!(SocketType::from_number(12), None);
     }
 
     #[test]
     fn compatibility_is_symmetric() {
-        for a in SocketType::ALL {
-            for b in SocketType::ALL {
+        for a in SocketType::named() {
+            for b in SocketType::named() {
                 assert_eq!(a.is_compatible(b), b.is_compatible(a), "{a} {b}");
             }
+            assert!(!a.is_compatible(SocketType::Stream), "{a}");
         }
     }
 }

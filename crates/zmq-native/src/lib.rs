@@ -10,7 +10,7 @@
 //! # }
 //! ```
 //!
-//! * The socket types: [`Pair`], [`Req`], [`Rep`], [`Dealer`], [`Router`], [`Pub`], [`Sub`], [`XPub`], [`XSub`], [`Push`], [`Pull`];
+//! * The socket types: [`Pair`], [`Req`], [`Rep`], [`Dealer`], [`Router`], [`Pub`], [`Sub`], [`XPub`], [`XSub`], [`Push`], [`Pull`], [`Stream`];
 //!   [`AnySocket`] for a type chosen at run time. What they can do is documented at [`zmq_patterns::Socket`].
 //! * Endpoints: `tcp://host:port`, `ipc://path`, `inproc://name`; each transport is a feature, all on by default.
 //! * [`Options`], set on a builder before the first endpoint; [`Stats`] and [`Monitor`] to see what happens.
@@ -118,6 +118,7 @@ aliases! {
     Push "PUSH: to the pulling peers in turn";
     XPub "XPUB: a PUB that shows subscriptions";
     XSub "XSUB: a SUB that subscribes by sending";
+    Stream "STREAM: bytes to and from programs that are not ZeroMQ, by name";
 }
 
 /// The default context: made when it is first needed, gone with the last socket in it.

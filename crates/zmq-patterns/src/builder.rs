@@ -125,6 +125,7 @@ setters! {
     router_handover: bool;
     router_notify_connect: bool;
     router_notify_disconnect: bool;
+    stream_notify: bool;
     probe_router: bool;
     req_correlate: bool;
     req_relaxed: bool;

@@ -53,6 +53,8 @@ kinds! {
     XPub: Publisher, CanSend CanReceive;
     /// Subscriber that sends subscriptions as messages.
     XSub: Subscriber, CanSend CanReceive;
+    /// Bytes to and from programs that do not speak ZMTP; see [`Socket::close_peer`](crate::Socket::close_peer).
+    Stream: RouterPattern, CanSend CanReceive;
 }
 
 impl CanSplit for Pair {
@@ -83,6 +85,7 @@ pub(crate) fn pattern_of(socket_type: SocketType) -> Box<dyn Pattern> {
         SocketType::Pull => boxed::<Pull>(),
         SocketType::Push => boxed::<Push>(),
         SocketType::XPub => boxed::<XPub>(),
+        SocketType::Stream => boxed::<Stream>(),
         // `SocketType` may grow; a type without a pattern cannot be asked for before it has one.
         _ => boxed::<XSub>(),
     }

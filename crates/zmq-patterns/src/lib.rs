@@ -1,7 +1,7 @@
 //! Routing strategies and the socket types composed of them.
 //!
 //! Users take the facade crate `zmq-native`. Here: four strategies over pipes ([`LoadBalance`], [`FairQueue`],
-//! [`FanOut`], [`PrefixFilter`](prefix_filter::PrefixFilter)), the eleven [patterns](pattern) made of them, the typed
+//! [`FanOut`], [`PrefixFilter`](prefix_filter::PrefixFilter)), the twelve [patterns](pattern) made of them, the typed
 //! [`Socket`], the run-time typed [`AnySocket`], the [`Poller`] and the [`proxy`](fn@proxy). No I/O in sight: what
 //! connects the pipes to the world is in `zmq-core`.
 

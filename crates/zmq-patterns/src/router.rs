@@ -1,4 +1,4 @@
-//! ROUTER: knows its peers by name (RFC 28).
+//! ROUTER: knows its peers by name (RFC 28). STREAM too, whose peers do not know it.
 
 use crate::fair_queue::FairQueue;
 use crate::fan_out::FanOut;
@@ -7,10 +7,10 @@ use foldhash::fast::RandomState;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use zmq_core::{
-    DisconnectReason, Error, Frame, Message, Outlet, Peer, PipeEvent, PipeId, Result, SocketBase,
+    DisconnectReason, Error, Frame, Message, Outlet, Peer, PipeEvent, PipeId, Result, SocketBase, SocketType,
 };
 
-/// The pattern of ROUTER. The first frame of every message is the routing id of the peer.
+/// The pattern of ROUTER and STREAM. The first frame of every message is the routing id of the peer.
 pub struct RouterPattern {
     incoming: FairQueue,
     outlets: FanOut,
@@ -130,7 +130,7 @@ impl RouterPattern {
     /// The peer with this name has no room, or there is none.
     fn refuse(&mut self, to: Frame, message: &mut Message, base: &mut SocketBase) -> Result<bool> {
         let route = self.routes.get(to.as_bytes()).copied();
-        let mandatory = base.options().router_mandatory;
+        let mandatory = is_mandatory(base);
         match route {
             Some(id) if mandatory => {
                 if let Some(outlet) = self.outlets.get_mut(id) {
@@ -155,6 +155,26 @@ impl RouterPattern {
             }
         }
     }
+}
+
+fn check(message: &Message, base: &SocketBase) -> Result<()> {
+    let reason = match (base.socket_type(), message.len()) {
+        (SocketType::Stream, 2) => return Ok(()),
+        (SocketType::Stream, _) => "a STREAM message is the peer's routing id and one frame of bytes",
+        (_, 0..2) => "a ROUTER message is the peer's routing id and at least one more frame",
+        _ => return Ok(()),
+    };
+    Err(Error::InvalidMessage { reason })
+}
+
+/// Whether a peer that cannot be sent to is an error. Bytes of a stream are never left out.
+fn is_mandatory(base: &SocketBase) -> bool {
+    base.options().router_mandatory || base.socket_type() == SocketType::Stream
+}
+
+/// Whether what remains of a message without its routing id closes a stream.
+fn is_farewell(message: &Message, base: &SocketBase) -> bool {
+    message.body().is_empty() && base.socket_type() == SocketType::Stream
 }
 
 /// What a peer is called that gave no name: a zero byte, which no peer may begin its name with, and a number.
@@ -183,13 +203,16 @@ impl Pattern for RouterPattern {
     }
 
     fn try_send(&mut self, message: &mut Message, base: &mut SocketBase) -> Result<bool> {
-        const REASON: &str = "a ROUTER message is the peer's routing id and at least one more frame";
-        if message.len() < 2 {
-            return Err(Error::InvalidMessage { reason: REASON });
-        }
+        check(message, base)?;
         let Some(to) = message.pop_front() else { return Ok(true) };
         let size = message.size();
         let route = self.routes.get(to.as_bytes()).copied();
+        if let Some(id) = route.filter(|_| is_farewell(message, base)) {
+            self.forget(id);
+            // The end of a pipe is written too.
+            base.after_send(0);
+            return Ok(true);
+        }
         let Some(outlet) = route.and_then(|id| self.outlets.get_mut(id)) else {
             return self.refuse(to, message, base);
         };
@@ -220,7 +243,7 @@ impl Pattern for RouterPattern {
     }
 
     fn can_send(&mut self, base: &mut SocketBase) -> bool {
-        !base.options().router_mandatory || self.outlets.iter_mut().any(|outlet| outlet.can_send())
+        !is_mandatory(base) || self.outlets.iter_mut().any(|outlet| outlet.can_send())
     }
 
     fn can_receive(&mut self, _: &mut SocketBase) -> bool {

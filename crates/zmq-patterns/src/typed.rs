@@ -1,13 +1,13 @@
 //! What single socket types can do beside sending and receiving.
 
-use crate::kind::{Pub, Rep, Req, Router, Sub, XPub, XSub};
+use crate::kind::{Pub, Rep, Req, Router, Stream, Sub, XPub, XSub};
 use crate::pattern::Pattern;
 use crate::patterns::Publisher;
 use crate::socket::{CanSend, Environment, Socket, State, sealed};
 use std::time::{Duration, Instant};
 use zmq_core::{Endpoint, Error, Frame, Message, Result, SendError, Waited};
 
-/// What a ROUTER calls a peer: 1 to 255 bytes.
+/// What a ROUTER or STREAM calls a peer: 1 to 255 bytes.
 pub type RoutingId = Frame;
 
 impl<E: Environment> Socket<Req, E> {
@@ -91,55 +91,79 @@ impl<E: Environment> std::fmt::Debug for Reply<'_, E> {
     }
 }
 
-impl<E: Environment> Socket<Router, E> {
-    /// Receives a message, and who sent it. Waits as [`recv`](Socket::recv).
-    ///
-    /// # Errors
-    /// As [`recv`](Socket::recv).
-    pub fn recv_from(&mut self) -> Result<(RoutingId, Message)> {
-        let mut message = self.recv()?;
-        let from = message.pop_front().unwrap_or_default();
-        Ok((from, message))
-    }
+macro_rules! addressing {
+    ($($kind:ty)*) => {$(
+        impl<E: Environment> Socket<$kind, E> {
+            /// Receives a message, and who sent it. Waits as [`recv`](Socket::recv).
+            ///
+            /// # Errors
+            /// As [`recv`](Socket::recv).
+            pub fn recv_from(&mut self) -> Result<(RoutingId, Message)> {
+                let mut message = self.recv()?;
+                let from = message.pop_front().unwrap_or_default();
+                Ok((from, message))
+            }
 
-    /// Sends a message to one peer. Waits while its pipe is full (with `router_mandatory`, the default).
-    ///
-    /// # Errors
-    /// [`Error::Unroutable`] if no such peer is connected, and as [`send`](Socket::send). The message in the error is
-    /// without the routing id.
-    pub fn send_to(
-        &mut self,
-        to: impl Into<RoutingId>,
-        message: impl Into<Message>,
-    ) -> Result<(), SendError> {
-        let mut message = message.into();
-        message.push_front(to);
-        self.send(message).map_err(|mut failed| {
-            failed.message.pop_front();
-            failed
-        })
-    }
+            /// Sends a message to one peer. Waits while its pipe is full (a ROUTER with `router_mandatory`, the default).
+            ///
+            /// # Errors
+            /// [`Error::Unroutable`] if no such peer is connected, and as [`send`](Socket::send). The message in the error is
+            /// without the routing id.
+            pub fn send_to(
+                &mut self,
+                to: impl Into<RoutingId>,
+                message: impl Into<Message>,
+            ) -> Result<(), SendError> {
+                let mut message = message.into();
+                message.push_front(to);
+                self.send(message).map_err(|mut failed| {
+                    failed.message.pop_front();
+                    failed
+                })
+            }
 
-    /// Connects to `endpoint` too, and calls the peer there `routing_id` whatever it calls itself
-    /// (`ZMQ_CONNECT_ROUTING_ID`). What is sent before it is there waits for it.
-    ///
-    /// # Errors
-    /// As [`connect_to`](Socket::connect_to), and [`Error::InvalidOption`] for an id that is empty, longer than 255
-    /// bytes, or begins with zero.
-    pub fn connect_as(&mut self, endpoint: impl AsRef<str>, routing_id: &[u8]) -> Result<Endpoint> {
-        if routing_id.is_empty() || routing_id.len() > 255 || routing_id[0] == 0 {
-            let reason = "1 to 255 bytes, the first not zero".to_owned();
-            return Err(Error::InvalidOption { option: "connect_routing_id", reason });
+            /// Connects to `endpoint` too, and calls the peer there `routing_id` whatever it calls itself
+            /// (`ZMQ_CONNECT_ROUTING_ID`). What is sent before it is there waits for it.
+            ///
+            /// # Errors
+            /// As [`connect_to`](Socket::connect_to), and [`Error::InvalidOption`] for an id that is empty, longer than 255
+            /// bytes, or begins with zero.
+            pub fn connect_as(&mut self, endpoint: impl AsRef<str>, routing_id: &[u8]) -> Result<Endpoint> {
+                if routing_id.is_empty() || routing_id.len() > 255 || routing_id[0] == 0 {
+                    let reason = "1 to 255 bytes, the first not zero".to_owned();
+                    return Err(Error::InvalidOption { option: "connect_routing_id", reason });
+                }
+                self.with(|state| state.base.connect(endpoint.as_ref(), routing_id))?
+            }
+
+            /// The routing ids of the peers that are connected.
+            ///
+            /// # Errors
+            /// [`Error::Terminated`].
+            pub fn peers(&mut self) -> Result<Vec<RoutingId>> {
+                self.with_pattern(|pattern, _| pattern.peers().map(Frame::from).collect())
+            }
         }
-        self.with(|state| state.base.connect(endpoint.as_ref(), routing_id))?
-    }
+    )*};
+}
 
-    /// The routing ids of the peers that are connected.
+addressing! { Router Stream }
+
+/// A STREAM socket exchanges bytes with programs that do not speak ZMTP, over `tcp://` or `ipc://`, bound or connected.
+/// A message is the routing id of a peer and one frame: received, bytes as they came, of at most 8 KiB and cut anywhere;
+/// sent, bytes as they go.
+///
+/// A peer that comes is shown by an empty frame, and so is one that has gone (`stream_notify`); it has no other way to
+/// tell its routing id before it speaks, unless that was given by [`connect_as`](Socket::connect_as). A connection that
+/// is made again is another peer, unless its routing id was given.
+impl<E: Environment> Socket<Stream, E> {
+    /// Closes the connection to a peer, once what was sent to it is out; what it sent and was not received is lost. It is
+    /// not made again. The same as sending it an empty frame.
     ///
     /// # Errors
-    /// [`Error::Terminated`].
-    pub fn peers(&mut self) -> Result<Vec<RoutingId>> {
-        self.with_pattern(|pattern, _| pattern.peers().map(Frame::from).collect())
+    /// [`Error::Unroutable`] if no such peer is connected, [`Error::Terminated`].
+    pub fn close_peer(&mut self, peer: impl Into<RoutingId>) -> Result<()> {
+        self.send_to(peer, "").map_err(|failed| failed.error)
     }
 }
 

@@ -383,9 +383,11 @@ impl Session {
         let Origin::Connecting(retry) = &mut self.origin else { return Outcome::Gone };
         let endpoint = retry.target.endpoint.clone();
         let options = &env.shared.options;
-        // A socket that is gone does not wait for a peer that refuses.
+        // A socket that is gone, or has let this peer go, does not wait for it.
         let queued = self.pipe.as_mut().map_or(0, |pipe| pipe.inlet.queued());
-        let Some(interval) = options.reconnect_interval.filter(|_| !(self.leaving && queued == 0)) else {
+        let ended = self.pipe.as_mut().is_some_and(|pipe| pipe.inlet.is_finished());
+        let given_up = ended || self.leaving && queued == 0;
+        let Some(interval) = options.reconnect_interval.filter(|_| !given_up) else {
             env.emit(|| Event::ConnectGivenUp { endpoint, error: error.to_owned() });
             return Outcome::Gone;
         };

@@ -17,6 +17,7 @@ use crate::message::{Frame, Message};
 use crate::options::ZmtpVersion;
 use crate::peer::Peer;
 use crate::security::{Claim, Verdict};
+use crate::socket_type::SocketType;
 use std::fmt;
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -79,8 +80,15 @@ enum Phase {
     Ready,
     /// Ready too; frames pass through the seal.
     Sealed(Box<dyn Seal>),
+    /// STREAM: there is no protocol. What is read is a message, what is pushed is written. Ready once introduced.
+    Raw {
+        introduced: bool,
+    },
     Closed,
 }
+
+/// The longest message that a STREAM makes of what was read, so that its pipe holds no more than libzmq's.
+const RAW_UP_TO: usize = 8192;
 
 /// How a subscription that is pushed leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,12 +113,17 @@ struct Heartbeats {
 
 impl Engine {
     /// The engine of a new connection. The time for the handshake runs from `now`; the first bytes of the greeting
-    /// are in the output.
+    /// are in the output. For a STREAM there is neither: the first event is `Ready`, without input.
     pub fn new(config: Arc<Config>, now: Instant) -> Engine {
         let mut output = Output::default();
-        output.put(&signature(config.routing_id.len()));
+        let phase = if config.socket_type == SocketType::Stream {
+            Phase::Raw { introduced: false }
+        } else {
+            output.put(&signature(config.routing_id.len()));
+            Phase::Greeting(Greeting::new())
+        };
         Engine {
-            phase: Phase::Greeting(Greeting::new()),
+            phase,
             decoder: Decoder::default(),
             assembly: Assembly::new(config.max_message_size, config.max_frames),
             output,
@@ -179,6 +192,7 @@ impl Engine {
             }
             Phase::Ready => self.read_traffic(input),
             Phase::Sealed(_) => self.read_sealed_traffic(input),
+            Phase::Raw { introduced } => Ok(self.read_raw(introduced, input)),
             Phase::Closed => Err(ProtocolError::Closed),
         }
     }
@@ -318,6 +332,18 @@ impl Engine {
         Ok(None)
     }
 
+    /// STREAM: whatever was read is a message.
+    fn read_raw(&mut self, introduced: bool, input: &mut &[u8]) -> Option<Event> {
+        if !introduced {
+            self.phase = Phase::Raw { introduced: true };
+            self.timers.ready_without_heartbeats();
+            return Some(Event::Ready(Box::default()));
+        }
+        let (chunk, rest) = input.split_at(input.len().min(RAW_UP_TO));
+        *input = rest;
+        (!chunk.is_empty()).then(|| Event::Message(Message::from(Frame::copy_from(chunk))))
+    }
+
     /// The next frame, refused by its header if it may not come.
     fn next_frame<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<(Header, Body<'a>)>, ProtocolError> {
         if self.decoder.is_in_body() {
@@ -332,7 +358,7 @@ impl Engine {
         match &mut self.phase {
             Phase::Handshake(handshake) => handshake.admit(header, &self.config)?,
             Phase::Identity(_) => Identity::admit(header)?,
-            Phase::Greeting(_) | Phase::Unasked | Phase::Ready | Phase::Closed => {
+            Phase::Greeting(_) | Phase::Unasked | Phase::Ready | Phase::Raw { .. } | Phase::Closed => {
                 self.assembly.admit(header)?
             }
             Phase::Sealed(seal) => self.assembly.admit_sealed(header, seal.overhead())?,
@@ -436,6 +462,7 @@ impl Engine {
                 let sealed = self.output.put_sealed_message(&mut **seal, message);
                 self.close_unless(sealed);
             }
+            Phase::Raw { .. } => message.frames().iter().for_each(|frame| self.output.put_body(frame)),
             _ => self.output.put_message(message),
         }
     }
@@ -490,7 +517,10 @@ impl Engine {
     /// Whether the handshake is complete and messages may be pushed.
     #[inline]
     pub fn is_ready(&self) -> bool {
-        matches!(self.phase, Phase::Ready | Phase::Unasked | Phase::Sealed(_))
+        matches!(
+            self.phase,
+            Phase::Ready | Phase::Unasked | Phase::Sealed(_) | Phase::Raw { introduced: true }
+        )
     }
 
     /// When [`handle_timeout`](Engine::handle_timeout) is due, as things stand.
@@ -535,6 +565,7 @@ impl fmt::Debug for Engine {
             Phase::Greeting(_) => "greeting",
             Phase::Handshake(_) | Phase::Identity(_) => "handshake",
             Phase::Unasked | Phase::Ready | Phase::Sealed(_) => "ready",
+            Phase::Raw { .. } => "raw",
             Phase::Closed => "closed",
         };
         f.debug_struct("Engine")

@@ -33,6 +33,8 @@
 //! peer notices: reserved flag bits, commands in several frames, a handshake outside of commands, duplicate properties,
 //! the socket type of a 2.0 peer.
 //!
+//! A STREAM socket speaks no ZMTP: its engine makes a message of whatever was read, and writes bodies without headers.
+//!
 //! # Bounds
 //! Until the handshake is over an engine holds at most one command of what the peer sent, and takes 16 KiB at most
 //! (`max_metadata_size`, `max_handshake_size`). After it, what it holds is at most twice what arrived of the message

@@ -78,6 +78,11 @@ impl Output {
 
     fn put_large_part(&mut self, flags: u8, frame: &Frame) {
         self.framing.write_header(&mut self.buffer, flags, frame.len());
+        self.put_body(frame);
+    }
+
+    /// Appends the body of a frame, without a header.
+    pub fn put_body(&mut self, frame: &Frame) {
         match frame.as_shared() {
             Some(shared) if shared.len() > COPIED_UP_TO => self.refer_to(shared.clone()),
             _ => self.buffer.extend_from_slice(frame.as_bytes()),

@@ -181,6 +181,7 @@ fn their_type(socket_type: SocketType) -> libzmq::SocketType {
         SocketType::Push => libzmq::PUSH,
         SocketType::XPub => libzmq::XPUB,
         SocketType::XSub => libzmq::XSUB,
+        SocketType::Stream => libzmq::STREAM,
         other => panic!("libzmq has no {other}"),
     }
 }

@@ -7,4 +7,5 @@ mod pairs;
 mod reconnect;
 mod requests;
 mod routing;
+mod streams;
 mod subscriptions;

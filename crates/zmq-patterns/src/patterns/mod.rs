@@ -49,6 +49,7 @@ pub(crate) fn cannot_subscribe(socket_type: SocketType) -> Error {
             SocketType::Rep => "a REP socket does not subscribe; SUB and XSUB do",
             SocketType::Dealer => "a DEALER socket does not subscribe; SUB and XSUB do",
             SocketType::Router => "a ROUTER socket does not subscribe; SUB and XSUB do",
+            SocketType::Stream => "a STREAM socket does not subscribe; SUB and XSUB do",
             SocketType::Pull => "a PULL socket does not subscribe; SUB and XSUB do",
             SocketType::Push => "a PUSH socket does not subscribe; SUB and XSUB do",
             SocketType::XPub => {
