@@ -14,7 +14,8 @@ pub struct Stats {
     pub received: u64,
     /// Copies that were to go to a peer: one per message for most types, one per matching subscriber for a publisher.
     pub written: u64,
-    /// Copies handed to the kernel or, in this process, to the other socket.
+    /// Copies handed to the kernel or, in this process, to the other socket. Those that are written together, up to
+    /// 64 KiB or one message, count together, when all of them are out; until then they are queued.
     pub delivered: u64,
     /// Copies that wait for their peer.
     pub queued: u64,
@@ -41,7 +42,8 @@ pub struct Dropped {
     pub full: u64,
     /// Nobody to send it to, and the pattern does not wait (ROUTER, REP whose peer has gone).
     pub unroutable: u64,
-    /// The connection was lost with the message queued or half sent.
+    /// The connection was lost with the message queued or half sent. Of those that were being written together all are
+    /// counted, though the peer may have got the first of them.
     pub disconnected: u64,
     /// A newer message replaced it ([`conflate`](crate::Options::conflate)).
     pub replaced: u64,
