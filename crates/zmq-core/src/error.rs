@@ -127,9 +127,9 @@ impl fmt::Display for Error {
             }
             Error::UnknownTransport { endpoint, known } => write!(
                 f,
-                "no transport for {endpoint:?}; this context has: {}; enable the cargo feature of that name or \
-                 register a transport of your own",
-                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+                "no transport for {endpoint:?}; this context has: {}; {} or register a transport of your own",
+                if known.is_empty() { "none".to_owned() } else { known.join(", ") },
+                instead_of(endpoint)
             ),
             Error::AddressInUse { endpoint } => {
                 write!(f, "{endpoint:?} is in use; stop the other program or bind elsewhere")
@@ -182,6 +182,17 @@ impl From<Error> for io::Error {
             _ => io::ErrorKind::InvalidInput,
         };
         io::Error::new(kind, error)
+    }
+}
+
+/// What to do without a transport. For those that libzmq can have, and no feature brings, it says so.
+fn instead_of(endpoint: &str) -> &'static str {
+    match endpoint.split("://").next() {
+        Some("pgm" | "epgm" | "norm") => "multicast is not supported, let a PUB send to each SUB over tcp,",
+        Some("udp") => "datagrams are not supported, use tcp",
+        Some("tipc" | "vmci" | "hvsocket") => "TIPC, VMCI and Hyper-V sockets are not supported, use tcp",
+        Some("ws" | "wss") => "WebSocket is not supported, use tcp",
+        _ => "enable the cargo feature of that name",
     }
 }
 

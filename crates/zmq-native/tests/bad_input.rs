@@ -196,6 +196,30 @@ fn too_many_sockets() {
 }
 
 #[test]
+fn transports_that_libzmq_may_have_and_we_do_not_are_refused_by_name() {
+    let mut publisher = zmq::Pub::new_in(&context()).unwrap();
+    for (endpoint, part) in [
+        ("pgm://eth0;239.192.1.1:5555", "multicast is not supported"),
+        ("epgm://eth0;239.192.1.1:5555", "multicast is not supported"),
+        ("EPGM://eth0;239.192.1.1:5555", "multicast is not supported"),
+        ("norm://224.1.2.3:5556", "multicast is not supported"),
+        ("udp://127.0.0.1:5555", "datagrams are not supported"),
+        ("tipc://{5560,0,0}", "TIPC, VMCI and Hyper-V sockets are not supported"),
+        ("vmci://2:5555", "TIPC, VMCI and Hyper-V sockets are not supported"),
+        ("hvsocket://x:1", "TIPC, VMCI and Hyper-V sockets are not supported"),
+        ("ws://127.0.0.1:80/zmq", "WebSocket is not supported"),
+        ("wss://127.0.0.1:443/zmq", "WebSocket is not supported"),
+        ("quic://127.0.0.1:1", "enable the cargo feature"),
+    ] {
+        for error in [publisher.bind_to(endpoint).unwrap_err(), publisher.connect_to(endpoint).unwrap_err()] {
+            assert!(matches!(error, Error::UnknownTransport { .. }), "{error:?}");
+            let text = error.to_string();
+            assert!(text.contains(part) && text.contains("this context has: tcp, ipc, inproc"), "{text}");
+        }
+    }
+}
+
+#[test]
 fn send_in_the_wrong_state() {
     let context = context();
     let mut rep = zmq::Rep::new_in(&context).unwrap();
