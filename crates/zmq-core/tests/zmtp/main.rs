@@ -6,5 +6,6 @@ mod damage;
 mod fragmentation;
 mod limits;
 mod mechanism;
+mod raw;
 mod time;
 mod versions;
