@@ -158,9 +158,10 @@ impl Audience {
 
 /// Takes what is there, at most `most`; how many it were.
 fn take(socket: &mut zmq::Sub, most: usize, tally: &mut Tally) -> Result<usize> {
+    let mut message = zmq::Message::new();
     for taken in 0..most {
-        match socket.try_recv() {
-            Ok(message) => tally.count(&message),
+        match socket.try_recv_into(&mut message) {
+            Ok(()) => tally.count(&message),
             Err(zmq::Error::WouldBlock) => return Ok(taken),
             Err(error) => return Err(error.into()),
         }

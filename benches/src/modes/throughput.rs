@@ -32,9 +32,9 @@ fn receive<K: CanReceive>(setup: &Setup) -> Result<()> {
     let endpoint = setup.bind(&mut socket)?;
     let peer = Peer::start(setup, "sender", &endpoint, "")?;
 
-    let mut started = 0;
+    let (mut started, mut message) = (0, zmq::Message::new());
     for number in 0..count {
-        let message = socket.recv()?;
+        socket.recv_into(&mut message)?;
         if message.len() != frames || message.iter().any(|frame| frame.len() != size) {
             return Err(format!(
                 "message {number} is wrong: {} bytes in {} frames",

@@ -45,8 +45,9 @@ pub fn listener(setup: &Setup, side: Side) -> Result<()> {
     socket.connect_to(&side.endpoint)?;
     let mut before = None;
     let (mut updates, mut total) = (0, 0);
+    let mut message = zmq::Message::new();
     loop {
-        let message = socket.recv()?;
+        socket.recv_into(&mut message)?;
         match message.body().first() {
             Some(b'~') => {
                 if before.is_none() {

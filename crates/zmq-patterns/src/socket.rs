@@ -156,13 +156,15 @@ impl<P: Pattern> Cell<State<P>> {
         mut message: Message,
         patience: impl FnOnce(&State<P>) -> Patience,
     ) -> Result<(), SendError> {
-        let sent = self.with(|state| {
-            let patience = patience(state);
-            let sent = state.send(&mut message, patience);
-            state.settle();
-            sent
-        });
-        match sent.unwrap_or(Err(Error::Terminated)) {
+        let failed = match self {
+            Cell::Own(state) => state.call(patience, |state, patience| state.send(&mut message, patience)),
+            Cell::Shared(state) => {
+                let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+                state.call(patience, |state, patience| state.send(&mut message, patience))
+            }
+            Cell::Empty => Err(Error::Terminated),
+        };
+        match failed {
             Ok(()) => Ok(()),
             Err(error) => Err(SendError { error, message }),
         }
@@ -174,13 +176,14 @@ impl<P: Pattern> Cell<State<P>> {
         into: &mut Message,
         patience: impl FnOnce(&State<P>) -> Patience,
     ) -> Result<()> {
-        self.with(|state| {
-            let patience = patience(state);
-            let received = state.receive(into, patience);
-            state.settle();
-            received
-        })
-        .unwrap_or(Err(Error::Terminated))
+        match self {
+            Cell::Own(state) => state.call(patience, |state, patience| state.receive(into, patience)),
+            Cell::Shared(state) => {
+                let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+                state.call(patience, |state, patience| state.receive(into, patience))
+            }
+            Cell::Empty => Err(Error::Terminated),
+        }
     }
 }
 
@@ -324,6 +327,27 @@ impl<P: Pattern> State<P> {
             self.follow();
         }
         self.base.stats()
+    }
+
+    /// A call of the application.
+    #[inline]
+    fn call(
+        &mut self,
+        patience: impl FnOnce(&State<P>) -> Patience,
+        work: impl FnOnce(&mut State<P>, Patience) -> Result<()>,
+    ) -> Result<()> {
+        let patience = patience(self);
+        // In two arms, so that no result moves: this is the way of every message.
+        match work(self, patience) {
+            Ok(()) => {
+                self.settle();
+                Ok(())
+            }
+            Err(error) => {
+                self.settle();
+                Err(error)
+            }
+        }
     }
 
     /// Takes the message out of its place and sends it. If it cannot, the message stays.
@@ -608,8 +632,17 @@ impl<K: CanReceive, E: Environment> Socket<K, E> {
     #[inline]
     pub fn try_recv(&mut self) -> Result<Message> {
         let mut message = Message::from(Frame::new());
-        self.cell.receive(&mut message, |_| Patience::Now)?;
+        self.try_recv_into(&mut message)?;
         Ok(message)
+    }
+
+    /// As [`try_recv`](Socket::try_recv), into a message that is there already.
+    ///
+    /// # Errors
+    /// As [`try_recv`](Socket::try_recv); `into` is then unspecified.
+    #[inline]
+    pub fn try_recv_into(&mut self, into: &mut Message) -> Result<()> {
+        self.cell.receive(into, |_| Patience::Now)
     }
 
     /// Receives a message; waits at most `timeout`.
