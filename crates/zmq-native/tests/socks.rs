@@ -40,7 +40,10 @@ fn serve(
             if tell.send(asked).is_err() {
                 return;
             }
-            let server = TcpStream::connect(target).unwrap();
+            let Ok(server) = TcpStream::connect(target) else {
+                reply(&mut client, &[5, 5, 0, 1, 0, 0, 0, 0, 0, 0]);
+                continue;
+            };
             server.set_nodelay(true).unwrap();
             reply(&mut client, &[5, 0, 0, 1, 127, 0, 0, 1, 0, 9]);
             relay(&client, &server);
