@@ -8,6 +8,7 @@ use crate::shared::SocketShared;
 use crate::socket_type::SocketType;
 use crate::sync::lock;
 use crate::transport::Transport;
+use crate::world::World;
 use slab::Slab;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,10 +45,18 @@ pub(crate) struct ContextShared {
     max_sockets: usize,
     process: u32,
     terminated: AtomicBool,
-    threads: Mutex<Vec<(Arc<IoShared>, JoinHandle<()>)>>,
+    pub(crate) world: World,
+    threads: Mutex<Vec<Worker>>,
     sockets: Mutex<Slab<Weak<SocketShared>>>,
     reactors: Mutex<Slab<(SocketType, Weak<Driver>)>>,
     reactor_gone: Condvar,
+}
+
+/// An I/O thread.
+struct Worker {
+    io: Arc<IoShared>,
+    /// `None`: a simulation does by hand what the thread would do.
+    handle: Option<JoinHandle<()>>,
 }
 
 /// Sets a [`Context`] up.
@@ -57,6 +66,8 @@ pub struct ContextBuilder {
     io_threads: Option<usize>,
     thread_name: Option<String>,
     max_sockets: Option<usize>,
+    /// What takes the place of the system's clock and of the I/O threads.
+    simulation: Option<(World, Arc<IoShared>)>,
 }
 
 impl ContextBuilder {
@@ -85,6 +96,13 @@ impl ContextBuilder {
         self
     }
 
+    /// Has the simulation do what the I/O threads would do; it may serve several contexts.
+    #[cfg(feature = "testing")]
+    pub fn simulation(mut self, simulation: &crate::testing::Simulation) -> Self {
+        self.simulation = Some(simulation.parts());
+        self
+    }
+
     /// The context.
     ///
     /// # Errors
@@ -96,6 +114,10 @@ impl ContextBuilder {
                 return Err(Error::InvalidOption { option, reason: "at least one is needed".to_owned() });
             }
         }
+        let (world, threads, io_threads) = match self.simulation {
+            Some((world, io)) => (world, vec![Worker { io, handle: None }], 1),
+            None => (World::default(), Vec::new(), io_threads),
+        };
         let shared = Arc::new(ContextShared {
             transports: self.transports,
             io_threads,
@@ -103,7 +125,8 @@ impl ContextBuilder {
             max_sockets,
             process: std::process::id(),
             terminated: AtomicBool::new(false),
-            threads: Mutex::default(),
+            world,
+            threads: Mutex::new(threads),
             sockets: Mutex::default(),
             reactors: Mutex::default(),
             reactor_gone: Condvar::new(),
@@ -216,17 +239,17 @@ impl std::error::Error for Undelivered {}
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if self.shared.is_forked() {
+        if self.shared.is_forked() || self.shared.world.is_simulated() {
             return;
         }
         // Each reactor goes when its own linger time is over.
         let _ = self.shared.wait_for_closing(None);
         let threads = std::mem::take(&mut *lock(&self.shared.threads));
-        for (io, _) in &threads {
-            io.stop();
+        for worker in &threads {
+            worker.io.stop();
         }
-        for (_, thread) in threads {
-            let _ = thread.join();
+        for handle in threads.into_iter().filter_map(|worker| worker.handle) {
+            let _ = handle.join();
         }
     }
 }
@@ -291,13 +314,15 @@ impl ContextShared {
         let mut threads = lock(&self.threads);
         // Threads start in order, so that their numbers mean something.
         while threads.len() < self.io_threads
-            && !(0..threads.len()).any(|index| allowed(index) && threads[index].0.load() == 0)
+            && !(0..threads.len()).any(|index| allowed(index) && threads[index].io.load() == 0)
         {
             let name = format!("{}/{}", self.thread_name, threads.len());
-            threads.push(IoShared::start(name).map_err(|error| Error::io("starting an I/O thread", error))?);
+            let started = IoShared::start(name);
+            let (io, handle) = started.map_err(|error| Error::io("starting an I/O thread", error))?;
+            threads.push(Worker { io, handle: Some(handle) });
         }
         let candidates = threads.iter().enumerate().filter(|(index, _)| allowed(*index));
-        let least = candidates.min_by_key(|(_, (io, _))| io.load()).map(|(_, (io, _))| io.clone());
+        let least = candidates.map(|(_, worker)| &worker.io).min_by_key(|io| io.load()).cloned();
         least.ok_or_else(|| {
             let reason =
                 format!("no bit of {affinity:#b} is one of the context's {} I/O threads", self.io_threads);

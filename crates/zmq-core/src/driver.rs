@@ -35,6 +35,25 @@ pub(crate) struct Driver {
     io: Arc<IoShared>,
     /// Its place in the I/O thread.
     key: usize,
+    #[cfg(feature = "testing")]
+    reported: Reported,
+}
+
+/// Readiness that a simulation reports instead of the poll.
+#[cfg(feature = "testing")]
+struct Reported {
+    /// Tells streams which driver they are registered with.
+    registry: RawFd,
+    ready: Mutex<Vec<Ready>>,
+}
+
+/// As `Reactor::handle_event` takes it.
+#[cfg(feature = "testing")]
+pub(crate) struct Ready {
+    pub(crate) token: usize,
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+    pub(crate) closed: bool,
 }
 
 /// The right to wait on the poll.
@@ -50,6 +69,8 @@ impl Driver {
         let waker = Waker::new(poll.registry(), WAKER)?;
         let registry = poll.registry().try_clone()?;
         let poll_fd = poll.as_raw_fd();
+        #[cfg(feature = "testing")]
+        let reported = Reported { registry: registry.as_raw_fd(), ready: Mutex::default() };
         io.clone().adopt(poll_fd, |key| {
             Arc::new_cyclic(|driver| Driver {
                 wait: Mutex::new(Wait { poll, events: Events::with_capacity(EVENTS) }),
@@ -60,6 +81,8 @@ impl Driver {
                 lease: Lease::default(),
                 io,
                 key,
+                #[cfg(feature = "testing")]
+                reported,
             })
         })
     }
@@ -198,7 +221,23 @@ impl Driver {
                 );
             }
         }
+        #[cfg(feature = "testing")]
+        for ready in std::mem::take(&mut *lock(&self.reported.ready)) {
+            reactor.handle_event(ready.token, ready.readable, ready.writable, ready.closed);
+        }
         reactor.finish_turn(posted)
+    }
+
+    /// Has the next turn act upon readiness that no poll knows of.
+    #[cfg(feature = "testing")]
+    pub(crate) fn report(&self, ready: Ready) {
+        lock(&self.reported.ready).push(ready);
+        self.notify();
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn registry_fd(&self) -> RawFd {
+        self.reported.registry
     }
 
     /// A turn of the I/O thread: never sleeps. If an application's thread has the poll, that thread will see to it.

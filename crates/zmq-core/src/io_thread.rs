@@ -5,6 +5,7 @@
 use crate::driver::Driver;
 use crate::lease::Tick;
 use crate::sync::lock;
+use crate::world::World;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use slab::Slab;
@@ -28,6 +29,7 @@ pub(crate) struct IoShared {
     waker: Waker,
     orders: Mutex<Orders>,
     drivers: Mutex<Slab<Option<Arc<Driver>>>>,
+    world: World,
 }
 
 #[derive(Default)]
@@ -40,23 +42,8 @@ struct Orders {
 impl IoShared {
     /// Starts a thread.
     pub(crate) fn start(name: String) -> io::Result<(Arc<IoShared>, JoinHandle<()>)> {
-        let poll = Poll::new()?;
-        let shared = Arc::new(IoShared {
-            registry: poll.registry().try_clone()?,
-            waker: Waker::new(poll.registry(), WAKER)?,
-            orders: Mutex::default(),
-            drivers: Mutex::default(),
-        });
-        let mut io = IoThread {
-            shared: shared.clone(),
-            poll,
-            timers: Timers::default(),
-            watched: Vec::new(),
-            swept: Vec::new(),
-            hot: Vec::new(),
-            pause: SWEEP,
-            last_tick: Instant::now(),
-        };
+        let mut io = IoThread::new(World::default())?;
+        let shared = io.shared.clone();
         let handle = std::thread::Builder::new().name(name).spawn(move || io.run())?;
         Ok((shared, handle))
     }
@@ -116,6 +103,13 @@ impl IoShared {
     fn driver(&self, key: usize) -> Option<Arc<Driver>> {
         lock(&self.drivers).get(key).cloned().flatten()
     }
+
+    /// The driver whose streams are registered there.
+    #[cfg(feature = "testing")]
+    pub(crate) fn find_driver(&self, registry: RawFd) -> Option<Arc<Driver>> {
+        let drivers = lock(&self.drivers);
+        drivers.iter().flat_map(|(_, driver)| driver).find(|driver| driver.registry_fd() == registry).cloned()
+    }
 }
 
 struct IoThread {
@@ -132,25 +126,55 @@ struct IoThread {
 }
 
 impl IoThread {
+    fn new(world: World) -> io::Result<IoThread> {
+        let poll = Poll::new()?;
+        let last_tick = world.now();
+        let shared = Arc::new(IoShared {
+            registry: poll.registry().try_clone()?,
+            waker: Waker::new(poll.registry(), WAKER)?,
+            orders: Mutex::default(),
+            drivers: Mutex::default(),
+            world,
+        });
+        Ok(IoThread {
+            shared,
+            poll,
+            timers: Timers::default(),
+            watched: Vec::new(),
+            swept: Vec::new(),
+            hot: Vec::new(),
+            pause: SWEEP,
+            last_tick,
+        })
+    }
+
     fn run(&mut self) {
         let mut events = Events::with_capacity(256);
         loop {
             self.sleep(&mut events);
-            if self.take_orders() {
+            if self.pass(&events) {
                 return;
             }
-            for event in events.iter().filter(|event| event.token() != WAKER) {
-                self.turn(event.token().0);
-            }
-            for key in std::mem::take(&mut self.hot) {
-                self.turn(key);
-            }
-            for key in self.timers.expired(Instant::now()) {
-                self.turn(key);
-            }
-            self.sweep();
-            self.tick();
         }
+    }
+
+    /// Does what is due. `true`: it was told to stop.
+    fn pass(&mut self, events: &Events) -> bool {
+        if self.take_orders() {
+            return true;
+        }
+        for event in events.iter().filter(|event| event.token() != WAKER) {
+            self.turn(event.token().0);
+        }
+        for key in std::mem::take(&mut self.hot) {
+            self.turn(key);
+        }
+        for key in self.timers.expired(self.shared.world.now()) {
+            self.turn(key);
+        }
+        self.sweep();
+        self.tick();
+        false
     }
 
     fn sleep(&mut self, events: &mut Events) {
@@ -229,6 +253,43 @@ impl IoThread {
                 Tick::TakenOver => self.turn(driver.key()),
             }
         }
+    }
+}
+
+/// The work of an I/O thread without the thread: done when it is asked for, and without a sleep.
+#[cfg(feature = "testing")]
+pub(crate) struct ByHand {
+    io: IoThread,
+    events: Events,
+}
+
+#[cfg(feature = "testing")]
+impl ByHand {
+    pub(crate) fn new(world: World) -> io::Result<ByHand> {
+        Ok(ByHand { io: IoThread::new(world)?, events: Events::with_capacity(256) })
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<IoShared> {
+        &self.io.shared
+    }
+
+    /// When something is due by time.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.io.timers.next()
+    }
+
+    /// Does what is due. `false`: nothing is.
+    pub(crate) fn pass(&mut self) -> bool {
+        if self.io.poll.poll(&mut self.events, Some(Duration::ZERO)).is_err() {
+            self.events.clear();
+        }
+        let now = self.io.shared.world.now();
+        let busy = !self.events.is_empty() || !self.io.hot.is_empty() || !self.io.swept.is_empty();
+        if !busy && self.deadline().is_none_or(|deadline| deadline > now) {
+            return false;
+        }
+        self.io.pass(&self.events);
+        true
     }
 }
 

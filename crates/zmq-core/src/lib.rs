@@ -58,6 +58,7 @@ pub mod testing;
 pub mod transport;
 mod waiter;
 mod watcher;
+mod world;
 pub mod z85;
 pub mod zmtp;
 

@@ -12,7 +12,6 @@ use crate::subscriptions::Subscriptions;
 use crate::sync::{Mutex, lock};
 use crate::waiter::Waiter;
 use slab::Slab;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -43,6 +42,7 @@ impl SocketShared {
         context: Arc<ContextShared>,
         waiter: &Arc<Waiter>,
     ) -> Arc<SocketShared> {
+        let first_serial = context.world.random() as u32;
         Arc::new(SocketShared {
             socket_type,
             options,
@@ -54,7 +54,7 @@ impl SocketShared {
             subscriptions: Mutex::default(),
             terminated: AtomicBool::new(false),
             pipe_ids: Mutex::default(),
-            next_serial: AtomicU32::new(RandomState::new().hash_one(socket_type) as u32),
+            next_serial: AtomicU32::new(first_serial),
         })
     }
 

@@ -457,7 +457,7 @@ impl SocketBase {
             self.output.unpumped = 0;
             driver.pump(Pump::Batch);
         } else {
-            self.output.pump_or_defer(driver);
+            self.output.pump_or_defer(driver, self.core.shared.context.world.now());
         }
     }
 
@@ -471,8 +471,8 @@ impl SocketBase {
 }
 
 impl OutputState {
-    fn pump_or_defer(&mut self, driver: &Arc<Driver>) {
-        if self.budget.is_open(Instant::now()) {
+    fn pump_or_defer(&mut self, driver: &Arc<Driver>, now: Instant) {
+        if self.budget.is_open(now) {
             self.unpumped = 0;
             self.budget.charge(driver.pump(Pump::Drain));
         } else {
@@ -699,7 +699,7 @@ mod tests {
         let costs = [CONNECTIONS, 1, 0].map(|count| {
             base.output.budget.refill();
             (0..count).for_each(|token| driver.output_ready(token));
-            base.output.pump_or_defer(&driver);
+            base.output.pump_or_defer(&driver, Instant::now());
             Budget::FULL - base.output.budget.tokens
         });
         drop(visit);

@@ -142,17 +142,9 @@ impl Reactor {
     pub(crate) fn new(registry: Registry, driver: Weak<Driver>, shared: Arc<SocketShared>) -> Reactor {
         let config = Arc::new(zmtp::Config::new(shared.socket_type, &shared.options));
         let alive = shared.context.alive(shared.socket_type, driver.clone());
-        let now = Instant::now();
-        let env = Env {
-            registry,
-            driver,
-            shared,
-            config,
-            now,
-            random: Random::new(),
-            closing: None,
-            _alive: alive,
-        };
+        let now = shared.context.world.now();
+        let random = Random::new(shared.context.world.random());
+        let env = Env { registry, driver, shared, config, now, random, closing: None, _alive: alive };
         Reactor {
             links: Slab::new(),
             timers: BTreeSet::new(),
@@ -246,7 +238,7 @@ impl Reactor {
 /// One turn: `begin_turn`, any number of `handle_event`, `finish_turn`.
 impl Reactor {
     pub(crate) fn begin_turn(&mut self) {
-        self.env.now = Instant::now();
+        self.env.now = self.env.shared.context.world.now();
     }
 
     /// The poll reports that a link is ready; `closed` = and that the peer has closed, or an error waits.
@@ -448,9 +440,8 @@ impl Reactor {
 struct Random(u64);
 
 impl Random {
-    fn new() -> Random {
-        use std::hash::{BuildHasher, Hasher, RandomState};
-        Random(RandomState::new().build_hasher().finish() | 1)
+    fn new(seed: u64) -> Random {
+        Random(seed | 1)
     }
 
     /// A time below `limit` (xorshift64).

@@ -11,15 +11,19 @@
 //! [`conformance`] checks a transport by itself, against the contract in [`transport`](crate::transport). To see that
 //! sockets work over it, run them over [`Faulty`] of it too. [`Connected`] and [`connect`] are for tests of what is a
 //! transport's own.
+//!
+//! A [`Simulation`] turns whole contexts by hand, in virtual time.
 
 mod conformance;
 mod connected;
 mod faulty;
 mod rig;
+mod simulation;
 
 pub use conformance::conformance;
 pub use connected::{Connected, connect};
 pub use faulty::{Faults, Faulty};
+pub use simulation::{Place, Simulation};
 
 /// Says that a test does not do all of its work here, and why. Written to the standard error itself: what a passing
 /// test prints with `println!` is hidden by its harness.
