@@ -1,0 +1,65 @@
+//! The simulation keeps its own promises: runs repeat, promises hold on a few seeds (`.ci/run` does many), and a network
+//! that breaks them is caught.
+
+use zmq_sim::{Class, Plan, Shape, run};
+
+const SEEDS: std::ops::Range<u64> = 0..40;
+
+#[test]
+fn promises_hold_and_runs_repeat() {
+    let (mut shapes, mut classes) = (Vec::new(), Vec::new());
+    for seed in SEEDS {
+        let plan = Plan::of(seed);
+        let first = run(&plan, false).unwrap_or_else(|failure| panic!("{failure}"));
+        let second = run(&plan, false).unwrap_or_else(|failure| panic!("{failure}"));
+        assert_eq!(first, second, "seed {seed} does not repeat itself");
+        assert!(first.received > 0, "seed {seed}: nothing happened");
+        assert!(first.faults == 0 || plan.class != Class::Stable, "seed {seed} is not stable");
+        shapes.push(plan.shape);
+        classes.push(plan.class);
+    }
+    for shape in [Shape::Pipeline, Shape::Publish, Shape::Request, Shape::Echo, Shape::Pair] {
+        assert!(shapes.contains(&shape), "no seed is {shape:?}");
+    }
+    for class in [Class::Stable, Class::Breaking, Class::Corrupting] {
+        assert!(classes.contains(&class), "no seed is {class:?}");
+    }
+}
+
+#[test]
+fn different_seeds_are_different_runs() {
+    let digest = |seed| run(&Plan::of(seed), false).unwrap_or_else(|failure| panic!("{failure}")).digest;
+    assert_ne!(digest(0), digest(1));
+}
+
+/// Does something to a stable network that should not be done to it, and expects that most runs notice: not all, as it
+/// may hit where next to nothing is said.
+fn assert_caught(shape: Shape, sabotage: impl Fn(&mut Plan)) {
+    let plans = (0..200).map(Plan::of).filter(|plan| plan.class == Class::Stable && plan.shape == shape);
+    let (mut count, mut failures) = (0, Vec::new());
+    for mut plan in plans.take(8) {
+        sabotage(&mut plan);
+        count += 1;
+        if let Err(failure) = run(&plan, false) {
+            let replay = format!("replay: cargo run --release -p zmq-sim -- --seed {}", plan.seed);
+            assert!(failure.to_string().ends_with(&replay), "{failure}");
+            failures.push(failure.seed);
+        }
+    }
+    assert_eq!(count, 8);
+    assert!(failures.len() >= count / 2, "only {failures:?} noticed");
+}
+
+#[test]
+fn a_reset_on_a_stable_network_is_caught() {
+    for shape in [Shape::Pipeline, Shape::Echo, Shape::Pair] {
+        assert_caught(shape, |plan| plan.conditions.reset_at = Some(400..500));
+    }
+}
+
+#[test]
+fn a_changed_byte_on_a_stable_network_is_caught() {
+    for shape in [Shape::Pipeline, Shape::Publish, Shape::Request] {
+        assert_caught(shape, |plan| plan.conditions.corrupt_at = Some(400..500));
+    }
+}
