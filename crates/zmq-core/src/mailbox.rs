@@ -123,6 +123,50 @@ impl<T> Mailbox<T> {
     }
 }
 
+impl Mailbox {
+    /// Takes back everything about a pipe of which the socket has heard nothing yet, if the pipe has ended and nothing is in
+    /// it: peers that come and go while the application looks elsewhere leave nothing. News of what there is to receive
+    /// is in `incoming`, other news in `outgoing`.
+    pub(crate) fn withdraw(incoming: &Mailbox, outgoing: &Mailbox, id: PipeId) {
+        // Both at once, so that the socket gets both ends of a pipe or none.
+        let (mut inlets, mut outlets) = (lock(&incoming.inside), lock(&outgoing.inside));
+        let has_outlet =
+            outlets.news.iter().any(|news| matches!(news, PipeEvent::Outlet(end, _) if end.id() == id));
+        let has_ended_inlet = inlets.news.iter_mut().any(|news| match news {
+            PipeEvent::Inlet(end, _) => end.id() == id && end.is_finished(),
+            _ => false,
+        });
+        if !(has_outlet && has_ended_inlet) {
+            return;
+        }
+        let mut withdrawn = Vec::new();
+        for (mailbox, inside) in [(incoming, &mut inlets), (outgoing, &mut outlets)] {
+            while let Some(index) = inside.news.iter().position(|news| news.pipe() == id) {
+                withdrawn.push(inside.news.remove(index));
+            }
+            mailbox.pending.store(!inside.news.is_empty(), Ordering::Release);
+        }
+        // Dropping news may post elsewhere, so never with a lock held.
+        drop((inlets, outlets));
+        drop(withdrawn);
+    }
+}
+
+impl PipeEvent {
+    /// Which pipe it is about.
+    fn pipe(&self) -> PipeId {
+        match self {
+            PipeEvent::Outlet(end, _) => end.id(),
+            PipeEvent::Inlet(end, _) => end.id(),
+            PipeEvent::Readable(id)
+            | PipeEvent::Writable(id)
+            | PipeEvent::Up(id, _)
+            | PipeEvent::Down(id)
+            | PipeEvent::Closed(id) => *id,
+        }
+    }
+}
+
 impl<T> Inside<T> {
     fn wake(&self) {
         self.waiter.wake();

@@ -5,7 +5,7 @@ mod support;
 
 use std::net::TcpListener;
 use std::process::{Child, Command};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use support::*;
 use zmq::{AnySocket, Context, Endpoint, Error, Event, Monitor, Options, SocketType};
 
@@ -434,34 +434,6 @@ fn a_forked_child_cannot_join_a_flood() {
         }
         assert_eq!(pull.recv_timeout(LONG).unwrap(), "the end".into());
         assert_eq!(sub.recv_timeout(LONG).unwrap(), "the end".into());
-    }
-}
-
-/// Forks. The parent comes back when the child has ended and all its checks held; the child goes on with `Some` of what
-/// ends it.
-fn fork() -> Option<fn(&[bool]) -> !> {
-    // SAFETY: the child calls what a child may call by the contract of this library, and then ends.
-    let fork = unsafe { nix::unistd::fork() }; // see above
-    match fork.expect("fork") {
-        nix::unistd::ForkResult::Child => Some(|checks| {
-            let failed = checks.iter().position(|good| !good);
-            std::process::exit(failed.map_or(0, |index| 10 + i32::try_from(index).unwrap_or(0)));
-        }),
-        nix::unistd::ForkResult::Parent { child } => {
-            use nix::sys::{signal, wait};
-            let started = Instant::now();
-            while wait::waitpid(child, Some(wait::WaitPidFlag::WNOHANG | wait::WaitPidFlag::WNOWAIT))
-                == Ok(wait::WaitStatus::StillAlive)
-            {
-                if started.elapsed() > LONG {
-                    signal::kill(child, signal::Signal::SIGKILL).expect("kill");
-                }
-                std::thread::sleep(ms(1));
-            }
-            let status = wait::waitpid(child, None).expect("wait");
-            assert_eq!(status, wait::WaitStatus::Exited(child, 0), "10 + the number of the check");
-            None
-        }
     }
 }
 

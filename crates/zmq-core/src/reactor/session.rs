@@ -13,7 +13,7 @@ use super::zap::Inquiry;
 use super::{AsSource, Env, Pump, Target};
 use crate::endpoint::Endpoint;
 use crate::link::{Far, Inlet, Joint, Outlet, new_pipe};
-use crate::mailbox::PipeEvent;
+use crate::mailbox::{Mailbox, PipeEvent};
 use crate::message::Message;
 use crate::monitor::{DisconnectReason, Event};
 use crate::options::Options;
@@ -250,7 +250,7 @@ impl Session {
             self.report_end(DisconnectReason::Closed, env);
         }
         let lingered = self.leaving && env.closing.is_some();
-        let lost = self.drop_pipe() + self.drop_stage(env);
+        let lost = self.drop_pipe(env) + self.drop_stage(env);
         let io = &env.shared.counters.io;
         if lingered { io.lingered.add_shared(lost) } else { io.disconnected.add_shared(lost) }
     }
@@ -687,7 +687,7 @@ impl Session {
                 env.shared.incoming.post(PipeEvent::Down(pipe.id));
             }
             _ => {
-                let lost = self.drop_pipe();
+                let lost = self.drop_pipe(env);
                 env.shared.counters.io.disconnected.add_shared(lost);
             }
         }
@@ -733,8 +733,12 @@ impl Session {
     }
 
     /// Returns how many messages were queued.
-    fn drop_pipe(&mut self) -> u64 {
-        self.pipe.take().map_or(0, |mut pipe| pipe.inlet.close())
+    fn drop_pipe(&mut self, env: &Env) -> u64 {
+        let Some(mut pipe) = self.pipe.take() else { return 0 };
+        let (id, lost) = (pipe.id, pipe.inlet.close());
+        drop(pipe);
+        Mailbox::withdraw(&env.shared.incoming, &env.shared.outgoing, id);
+        lost
     }
 
     /// Returns how many messages were encoded and not written.

@@ -264,3 +264,105 @@ impl Random {
 pub fn soak<T>(full: T, short: T) -> T {
     if std::env::var_os("ZMQ_SOAK").is_some() { full } else { short }
 }
+
+/// Forks. The parent comes back when the child has ended and all its checks held; the child goes on with `Some` of what
+/// ends it.
+pub fn fork() -> Option<fn(&[bool]) -> !> {
+    // SAFETY: the child calls what a child may call by the contract of this library, and then ends.
+    let fork = unsafe { nix::unistd::fork() }; // see above
+    match fork.expect("fork") {
+        nix::unistd::ForkResult::Child => Some(|checks| {
+            let failed = checks.iter().position(|good| !good);
+            std::process::exit(failed.map_or(0, |index| 10 + i32::try_from(index).unwrap_or(0)));
+        }),
+        nix::unistd::ForkResult::Parent { child } => {
+            use nix::sys::{signal, wait};
+            let started = Instant::now();
+            while wait::waitpid(child, Some(wait::WaitPidFlag::WNOHANG | wait::WaitPidFlag::WNOWAIT))
+                == Ok(wait::WaitStatus::StillAlive)
+            {
+                if started.elapsed() > LONG {
+                    signal::kill(child, signal::Signal::SIGKILL).expect("kill");
+                }
+                std::thread::sleep(ms(1));
+            }
+            let status = wait::waitpid(child, None).expect("wait");
+            assert_eq!(status, wait::WaitStatus::Exited(child, 0), "10 + the number of the check");
+            None
+        }
+    }
+}
+
+/// Another process: this very program in one of its tests, told by its environment what to be. It ends when this is
+/// dropped, and when this process ends.
+pub struct Helper {
+    child: std::process::Child,
+    orders: std::process::ChildStdin,
+    lines: std::sync::mpsc::Receiver<String>,
+}
+
+impl Helper {
+    const ROLE: &str = "ZMQ_TEST_ROLE";
+    /// Begins what a helper says: the test runner writes to the same place.
+    const MARK: &str = "helper: ";
+
+    pub fn start(test: &str, role: &str) -> Helper {
+        use std::io::BufRead;
+        use std::process::Stdio;
+        let mut child = std::process::Command::new(std::env::current_exe().expect("program"))
+            .args(["--exact", test, "--nocapture", "--include-ignored", "--test-threads=1"])
+            .env(Helper::ROLE, role)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a helper");
+        let orders = child.stdin.take().expect("stdin");
+        let output = std::io::BufReader::new(child.stdout.take().expect("stdout"));
+        let (said, lines) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                if let Some((_, line)) = line.split_once(Helper::MARK) {
+                    let _ = said.send(line.to_owned());
+                }
+            }
+        });
+        Helper { child, orders, lines }
+    }
+
+    /// What the helper says next.
+    #[track_caller]
+    pub fn hear(&self) -> String {
+        self.lines.recv_timeout(10 * LONG).expect("the helper says something")
+    }
+
+    pub fn tell(&mut self, order: &str) {
+        writeln!(self.orders, "{order}").expect("the helper listens");
+    }
+
+    /// In the helper: what it shall be.
+    pub fn role() -> Option<String> {
+        std::env::var(Helper::ROLE).ok()
+    }
+
+    /// In the helper.
+    pub fn say(line: impl std::fmt::Display) {
+        println!("{}{line}", Helper::MARK);
+    }
+
+    /// In the helper: the next order. The process ends here with the one that started it.
+    pub fn order() -> String {
+        let mut line = String::new();
+        if std::io::stdin().read_line(&mut line).unwrap_or(0) == 0 {
+            std::process::exit(0);
+        }
+        line.trim_end().to_owned()
+    }
+}
+
+impl Drop for Helper {
+    /// With SIGKILL: it has no time for anything.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
