@@ -674,6 +674,22 @@ fn handshakes_are_capped_and_the_oldest_goes_first() {
 }
 
 #[test]
+fn handshakes_that_are_over_count_no_more() {
+    for wild in WIRES {
+        let context = context();
+        let mut pull = zmq::Pull::builder_in(&context).max_pending_handshakes(3usize).build().unwrap();
+        let bound = pull.bind_to(wild).unwrap();
+        for number in 0..20_u32 {
+            let mut push = zmq::Push::builder_in(&context).connect(&bound).unwrap();
+            push.send(number.to_be_bytes()).unwrap();
+            assert_eq!(pull.recv_timeout(LONG).unwrap()[0], number.to_be_bytes(), "{wild}");
+            drop(push);
+            context.wait_for_sends(LONG).unwrap();
+        }
+    }
+}
+
+#[test]
 fn heartbeats_find_a_frozen_peer() {
     let context = context();
     let mut pull = zmq::Pull::builder_in(&context)

@@ -375,6 +375,8 @@ impl Reactor {
             return;
         };
         let mut waiting = listening.take_waiting();
+        // Whoever had its token before is gone: without this the newcomer would be the oldest too, and turned away.
+        waiting.retain(|token| *token != newcomer);
         waiting.push_back(newcomer);
         if waiting.len() > limit {
             waiting.retain(|token| {
