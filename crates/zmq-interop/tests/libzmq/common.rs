@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use zmq::{AnySocket, Context, Options, SocketType};
 
@@ -16,18 +15,7 @@ pub type Parts = Vec<Vec<u8>>;
 
 /// Runs `scenario` in a thread of its own and gives up on it after a while.
 pub fn bounded(scenario: impl FnOnce() + Send + 'static) {
-    const BOUND: Duration = Duration::from_secs(30);
-    let (done, finished) = mpsc::channel::<()>();
-    let thread = std::thread::spawn(move || {
-        let _done = done;
-        scenario();
-    });
-    if finished.recv_timeout(BOUND) == Err(mpsc::RecvTimeoutError::Timeout) {
-        panic!("it hangs: not done after {BOUND:?}");
-    }
-    if let Err(panic) = thread.join() {
-        std::panic::resume_unwind(panic);
-    }
+    zmq_interop::bounded(Duration::from_secs(30), scenario);
 }
 
 /// Tries until it works.

@@ -3,25 +3,13 @@
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 pub const LONG: Duration = Duration::from_secs(20);
 
 /// Runs `scenario` in a thread of its own and gives up on it after a while.
 pub fn bounded(scenario: impl FnOnce() + Send + 'static) {
-    const BOUND: Duration = Duration::from_secs(120);
-    let (done, finished) = mpsc::channel::<()>();
-    let thread = std::thread::spawn(move || {
-        let _done = done;
-        scenario();
-    });
-    if finished.recv_timeout(BOUND) == Err(mpsc::RecvTimeoutError::Timeout) {
-        panic!("it hangs: not done after {BOUND:?}");
-    }
-    if let Err(panic) = thread.join() {
-        std::panic::resume_unwind(panic);
-    }
+    zmq_interop::bounded(Duration::from_secs(120), scenario);
 }
 
 /// The interpreter with pyzmq; without it the test says that it is skipped.
