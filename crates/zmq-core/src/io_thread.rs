@@ -212,7 +212,7 @@ impl IoThread {
         let Some(next) = driver.turn_in_background() else {
             if !driver.lease.is_foreground() {
                 // The application's thread has given the lease back, and is about to let go of the poll.
-                self.timers.set(key, Instant::now().checked_add(TICK));
+                self.timers.set(key, self.shared.world.now().checked_add(TICK));
             }
             return;
         };
@@ -241,7 +241,7 @@ impl IoThread {
     }
 
     fn tick(&mut self) {
-        let now = Instant::now();
+        let now = self.shared.world.now();
         if self.watched.is_empty() || now - self.last_tick < TICK {
             return;
         }

@@ -53,6 +53,13 @@ impl Socket {
     fn driver(&self) -> Option<Arc<Driver>> {
         self.driver.as_ref()?.upgrade()
     }
+
+    /// Has it wake `waiter` no longer.
+    fn forget(&self, waiter: &Arc<Waiter>) {
+        if let Some(core) = self.core.upgrade() {
+            core.remove_watcher(waiter);
+        }
+    }
 }
 
 impl Watcher {
@@ -106,9 +113,7 @@ impl Watcher {
     pub fn remove(&mut self, member: usize) {
         let descriptor = match self.members.try_remove(member) {
             Some(Member::Socket(socket)) => {
-                if let Some(core) = socket.core.upgrade() {
-                    core.remove_watcher(&self.waiter);
-                }
+                socket.forget(&self.waiter);
                 // One that is gone has left the poll by itself.
                 socket.driver().map(|driver| driver.poll_fd())
             }
@@ -127,10 +132,7 @@ impl Watcher {
     /// [`Error::Io`].
     pub fn wait(&mut self, deadline: Option<Instant>) -> Result<&[usize]> {
         self.ready.clear();
-        let waited = match self.take_over(deadline) {
-            Ok(until) => self.wait_in_poll(until),
-            Err(error) => Err(error),
-        };
+        let waited = self.take_over(deadline).and_then(|until| self.wait_in_poll(until));
         self.leave();
         waited.map_err(|error| Error::io("polling", error))?;
         Ok(&self.ready)
@@ -159,7 +161,7 @@ impl Watcher {
     pub fn settle(&mut self) -> Result<()> {
         self.waiter.end();
         self.ready.clear();
-        let polled = self.take_over(None).and_then(|_| self.poll(Some(Duration::ZERO)));
+        let polled = self.take_over(None).and_then(|_| self.peek());
         self.leave();
         polled.map_err(|error| Error::io("polling", error))?;
         if !self.waiter.begin(&Sleeper::Task(self.bell.clone())) {
@@ -196,12 +198,12 @@ impl Watcher {
 
     fn wait_in_poll(&mut self, until: Option<Instant>) -> io::Result<()> {
         if self.waiter.take_news() {
-            return self.poll(Some(Duration::ZERO));
+            return self.peek();
         }
         let started = Instant::now();
         if self.spin.is_worthwhile() {
             while let Some(patience) = self.spin.go_on(started) {
-                self.poll(Some(Duration::ZERO))?;
+                self.peek()?;
                 if self.waiter.take_news() || !self.ready.is_empty() {
                     self.spin.succeeded(patience);
                     return Ok(());
@@ -219,8 +221,9 @@ impl Watcher {
         Ok(())
     }
 
-    fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        let polled = self.poll.poll(&mut self.events, timeout);
+    /// Looks for events without waiting.
+    fn peek(&mut self) -> io::Result<()> {
+        let polled = self.poll.poll(&mut self.events, Some(Duration::ZERO));
         self.handle_events(polled)
     }
 
@@ -279,9 +282,7 @@ impl Drop for Watcher {
         }
         for (_, member) in &self.members {
             if let Member::Socket(socket) = member {
-                if let Some(core) = socket.core.upgrade() {
-                    core.remove_watcher(&self.waiter);
-                }
+                socket.forget(&self.waiter);
             }
         }
     }

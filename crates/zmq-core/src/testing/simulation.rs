@@ -97,37 +97,10 @@ impl Simulation {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::options::{Options, StreamOptions};
-    use crate::transport::{Listener, PolledTransport, Stream, Transport, TransportKind};
-    use crate::{Context, Event, Monitor, Result, SocketBase, SocketType};
+    use crate::options::Options;
+    use crate::transport::nowhere::Nowhere;
+    use crate::{Context, Event, Monitor, SocketBase, SocketType};
     use std::time::Duration;
-
-    /// Where nobody ever listens.
-    struct Nowhere;
-
-    impl Transport for Nowhere {
-        fn scheme(&self) -> &str {
-            "nowhere"
-        }
-
-        fn kind(&self) -> TransportKind<'_> {
-            TransportKind::Polled(self)
-        }
-    }
-
-    impl PolledTransport for Nowhere {
-        fn listen(&self, _: &str, _: &StreamOptions) -> Result<Box<dyn Listener>> {
-            Err(crate::Error::io("listening", io::ErrorKind::Unsupported.into()))
-        }
-
-        fn check(&self, _: &str, _: &StreamOptions) -> Result<()> {
-            Ok(())
-        }
-
-        fn open(&self, _: &str, _: &StreamOptions) -> io::Result<Box<dyn Stream>> {
-            Err(io::ErrorKind::ConnectionRefused.into())
-        }
-    }
 
     fn delays(monitor: &mut Monitor) -> Vec<Duration> {
         let mut delays = Vec::new();
