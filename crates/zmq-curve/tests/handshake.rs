@@ -241,6 +241,19 @@ fn the_clients_key_is_judged_before_it_is_told_anything() {
 }
 
 #[test]
+fn whose_metadata_is_refused_is_not_told_that_it_is_admitted() {
+    let mut conversation = Conversation::of(&keys(), SocketType::Sub, SocketType::Pull);
+    let initiate = conversation.initiate();
+    let (ours, theirs) = (SocketType::Pull, SocketType::Sub);
+    let misfit = ProtocolError::IncompatibleSocketType { ours, theirs };
+    assert_eq!(feed(&mut conversation.server, &initiate), Err(misfit));
+    let farewell = take(&mut conversation.server);
+    assert_eq!(farewell, framed_error("Incompatible socket type"));
+    let refused = ProtocolError::RefusedByPeer { reason: "Incompatible socket type".into() };
+    assert_eq!(feed(&mut conversation.client, &farewell), Err(refused));
+}
+
+#[test]
 fn who_is_admitted_is_known_by_name() {
     let mut conversation = Conversation::judged(&keys());
     let initiate = conversation.initiate();

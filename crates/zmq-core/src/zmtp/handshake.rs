@@ -6,7 +6,7 @@
 use super::command::{self, malformed};
 use super::config::Config;
 use super::error::{ProtocolError, printable};
-use super::frame::Header;
+use super::frame::{COMMAND, Header};
 use super::mechanism::{Commands, Exchange, Progress, Seal, Terms};
 use super::output::Output;
 use crate::peer::Peer;
@@ -51,8 +51,7 @@ impl Handshake {
         let terms = Terms { metadata: metadata(config), judged: config.judged };
         let exchange = config.security.mechanism().exchange(terms);
         let mut handshake = Handshake { exchange, judging: false, admission: Admission::default(), size: 0 };
-        let progress = handshake.exchange.start(&mut Commands::new(output))?;
-        let step = handshake.settle(progress, config)?;
+        let step = handshake.step(config, output, |exchange, commands| exchange.start(commands))?;
         Ok((handshake, step))
     }
 
@@ -81,8 +80,7 @@ impl Handshake {
         config: &Config,
         output: &mut Output,
     ) -> Result<Step, ProtocolError> {
-        let progress = self.exchange.receive(body, &mut Commands::new(output))?;
-        self.settle(progress, config)
+        self.step(config, output, |exchange, commands| exchange.receive(body, commands))
     }
 
     /// Takes the answer of the authenticator; one that nobody asked for is ignored.
@@ -96,8 +94,21 @@ impl Handshake {
             return Ok(Step::Pending);
         }
         self.admission = verdict.0.map_err(|status| ProtocolError::Denied { status })?;
-        let progress = self.exchange.admitted(&mut Commands::new(output))?;
-        self.settle(progress, config)
+        self.step(config, output, |exchange, commands| exchange.admitted(commands))
+    }
+
+    /// What the exchange sends goes out only if all is well with what the peer says of itself.
+    fn step(
+        &mut self,
+        config: &Config,
+        output: &mut Output,
+        act: impl FnOnce(&mut dyn Exchange, &mut Commands<'_>) -> Result<Progress, ProtocolError>,
+    ) -> Result<Step, ProtocolError> {
+        let mut bodies = Vec::new();
+        let progress = act(&mut *self.exchange, &mut Commands::new(&mut bodies))?;
+        let step = self.settle(progress, config)?;
+        bodies.iter().for_each(|body| output.put_frame(COMMAND, body));
+        Ok(step)
     }
 
     fn settle(&mut self, progress: Progress, config: &Config) -> Result<Step, ProtocolError> {

@@ -147,6 +147,34 @@ fn the_denied_are_told_what_the_rfc_says() {
     }
 }
 
+#[test]
+fn whose_metadata_is_refused_is_not_told_that_it_is_admitted() {
+    let misfit = b"\x0BSocket-Type\0\0\0\x03SUB";
+    let twice = b"\x01A\0\0\0\0\x01A\0\0\0\0";
+    let cut = b"\x0BSocket-Type\0\0";
+    for (metadata, told) in [
+        (&misfit[..], &b"\x18Incompatible socket type"[..]),
+        (twice, b"\x12Duplicate property"),
+        (cut, b"\x11Malformed command"),
+    ] {
+        let mut server = start(secured(SocketType::Rep, Plain::server(), true));
+        claim(feed(&mut server, &[greeting_of("PLAIN", 0), hello("a", "b")].concat()));
+        assert_eq!(server.decide(Verdict::admit(), Instant::now()), Ok(None));
+        take_output(&mut server);
+        let (events, error) = feed(&mut server, &command("INITIATE", metadata));
+        assert!(events.is_empty() && error.is_some(), "{events:?} {error:?}");
+        assert_eq!(take_output(&mut server), command("ERROR", told));
+
+        // NULL: the verdict comes after the peer's READY.
+        let mut server = start(secured(SocketType::Rep, Security::default(), true));
+        claim(feed(&mut server, &[greeting_of("NULL", 0), command("READY", metadata)].concat()));
+        feed(&mut server, b"");
+        take_output(&mut server);
+        assert!(server.decide(Verdict::admit(), Instant::now()).is_err());
+        assert_eq!(take_output(&mut server), command("ERROR", told));
+    }
+}
+
 /// A weaker mechanism is never settled on, whatever the peer proposes.
 #[test]
 fn downgrade_mechanism_mismatch() {
