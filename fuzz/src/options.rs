@@ -47,7 +47,7 @@ fn refused(error: &Error) {
 
 /// Sets one option.
 pub fn change(options: &mut Options, input: &mut Input<'_>) {
-    match input.below(54) {
+    match input.below(56) {
         0 => options.send_hwm = size(input),
         1 => options.recv_hwm = size(input),
         2 => options.conflate = input.flag(),
@@ -124,6 +124,8 @@ pub fn change(options: &mut Options, input: &mut Input<'_>) {
             Err(error) => refused(&error),
         },
         52 => options.stream_notify = input.flag(),
+        53 => options.max_connections = size(input),
+        54 => options.max_handshakes_per_second = input.large() as u32,
         _ => options.send_hwm = input.below(4),
     }
 }

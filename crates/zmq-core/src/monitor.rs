@@ -35,7 +35,9 @@ pub enum Event {
         peer: String,
     },
     /// Accepting failed and is tried again in a moment, or a peer came that may not connect
-    /// ([`accept_from`](crate::options::StreamOptions::accept_from)) (`ZMQ_EVENT_ACCEPT_FAILED`).
+    /// ([`accept_from`](crate::options::StreamOptions::accept_from)) or was one too many
+    /// ([`max_connections`](crate::Options::max_connections),
+    /// [`max_handshakes_per_second`](crate::Options::max_handshakes_per_second)) (`ZMQ_EVENT_ACCEPT_FAILED`).
     AcceptFailed {
         /// Our endpoint.
         endpoint: Endpoint,

@@ -116,6 +116,13 @@ pub struct Options {
     pub heartbeat_timeout: Option<Duration>,
     /// Which I/O threads may work for this socket: bit `n` allows thread `n`; 0 = any (`ZMQ_AFFINITY`).
     pub affinity: u64,
+    /// Most connections of one listener at once, those in their handshake included; another one is closed before a byte is
+    /// exchanged, and reported as [`Event::AcceptFailed`](crate::Event::AcceptFailed). Default 1 048 576.
+    pub max_connections: usize,
+    /// Most connections that a listener accepts from one address within a second if to answer them takes public-key
+    /// cryptography (CURVE); others are closed as with `max_connections`, and may come back. Of IPv6 the first 64 bits are
+    /// the address; peers that do not come over IP have one together. Default 1000.
+    pub max_handshakes_per_second: u32,
     /// Connections in the middle of their handshake that one listener keeps; the oldest goes first. Default 1024.
     pub max_pending_handshakes: usize,
     /// Most bytes of commands accepted from a peer until it is admitted. Default 16 KiB; at least 2 KiB, which every
@@ -311,6 +318,8 @@ impl Default for Options {
             heartbeat_ttl: None,
             heartbeat_timeout: None,
             affinity: 0,
+            max_connections: 1 << 20,
+            max_handshakes_per_second: 1000,
             max_pending_handshakes: 1024,
             max_handshake_size: 16 * 1024,
             max_metadata_size: 8 * 1024,
@@ -413,6 +422,12 @@ impl Options {
         }
         if self.max_subscriptions == 0 {
             return refuse("max_subscriptions", "a peer that may not subscribe gets nothing");
+        }
+        if self.max_connections == 0 {
+            return refuse("max_connections", "a listener that lets nobody in is of no use");
+        }
+        if self.max_handshakes_per_second == 0 {
+            return refuse("max_handshakes_per_second", "at least one is needed to let anybody in");
         }
         if self.max_pending_handshakes == 0 {
             return refuse("max_pending_handshakes", "at least one is needed to accept anybody");

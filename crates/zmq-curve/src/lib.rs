@@ -109,6 +109,10 @@ impl Mechanism for Curve {
         }
     }
 
+    fn is_costly(&self) -> bool {
+        self.role() == Role::Server
+    }
+
     fn exchange(&self, terms: Terms) -> Box<dyn Exchange> {
         match self.side {
             Side::Client { server } => Box::new(ClientExchange::new(self.keys.clone(), server, terms)),

@@ -382,3 +382,55 @@ fn handshakes_in_progress_are_counted() {
         assert_eq!(intake.pull.recv_timeout(LONG).expect("receive"), "late".into());
     }
 }
+
+/// A token that one listener remembers is that of another listener's guest by now.
+#[test]
+fn handshakes_are_counted_at_their_own_listener() {
+    let context = context();
+    let mut pull = zmq::Pull::builder_in(&context).max_pending_handshakes(1usize).build().expect("pull");
+    let mut monitor = pull.monitor().expect("monitor");
+    let one = pull.bind_to("tcp://127.0.0.1:*").expect("bind");
+    let two = pull.bind_to("tcp://127.0.0.1:*").expect("bind");
+    let arrive = |endpoint: &Endpoint, monitor: &mut Monitor| {
+        let guest = Raw::connect(endpoint);
+        await_event(monitor, "it is there", |event| matches!(event, Event::Accepted { .. }));
+        guest
+    };
+    drop(arrive(&one, &mut monitor));
+    refusal(&mut monitor);
+    // This one has its token now.
+    let mut guest_of_two = arrive(&two, &mut monitor);
+    let _guest_of_one = arrive(&one, &mut monitor);
+    guest_of_two.send(&greeting());
+    guest_of_two.send(&ready("PUSH"));
+    guest_of_two.send(&frame(0, b"still here"));
+    assert_eq!(pull.recv_timeout(LONG).expect("receive"), "still here".into());
+}
+
+#[test]
+fn the_connections_of_a_listener_are_counted() {
+    let mut intake = Intake::new(|options| options.max_connections = 2);
+    let other = intake.pull.bind_to("tcp://127.0.0.1:*").expect("bind");
+    let mut second = Raw::peer(&intake.endpoint, "PUSH");
+    let refused = |monitor: &mut Monitor| match await_event(monitor, "one too many", |event| {
+        matches!(event, Event::AcceptFailed { .. })
+    }) {
+        Event::AcceptFailed { error, .. } => error,
+        _ => unreachable!(),
+    };
+    let mut third = Raw::connect(&intake.endpoint);
+    let reason = refused(&mut intake.monitor);
+    let itself = third.0.local_addr().expect("address").to_string();
+    assert!(reason.contains(&itself) && reason.contains("2 connections"), "{reason}");
+    assert!(reason.contains("max_connections"), "{reason}");
+    assert!(third.is_closed());
+    second.send(&frame(0, b"second"));
+    assert_eq!(intake.pull.recv_timeout(LONG).expect("receive"), "second".into());
+    intake.friend_is_served();
+    // The limit is that of each listener, and of those that are there.
+    Raw::peer(&other, "PUSH");
+    drop(second);
+    end(&mut intake.monitor);
+    Raw::peer(&intake.endpoint, "PUSH").send(&frame(0, b"next"));
+    assert_eq!(intake.pull.recv_timeout(LONG).expect("receive"), "next".into());
+}

@@ -128,6 +128,50 @@ fn strangers_stay_out_and_others_are_served() {
     assert_eq!(pull.try_recv(), Err(Error::WouldBlock));
 }
 
+/// Each costs a server public-key cryptography before it knows anything of the peer.
+#[test]
+fn the_handshakes_of_an_address_are_counted() {
+    let (keys, context) = (keys(), context());
+    let mut pull = zmq::Pull::builder_in(&context)
+        .security(keys.server())
+        .authenticator(keys.known())
+        .max_handshakes_per_second(3u32)
+        .build()
+        .unwrap();
+    let mut monitor = pull.monitor().unwrap();
+    let bound = pull.bind_to("tcp://127.0.0.1:*").unwrap();
+    let join = |endpoint: &str| {
+        let builder = zmq::Push::builder_in(&context).security(keys.client()).reconnect_interval(ms(100));
+        builder.connect(endpoint).unwrap()
+    };
+    let mut friend = join(bound.as_ref());
+    friend.send("friend").unwrap();
+    assert_eq!(pull.recv_timeout(LONG).unwrap(), "friend".into());
+    await_event(&mut monitor, "the friend", |event| matches!(event, Event::HandshakeSucceeded { .. }));
+    let mut strangers = Vec::new();
+    let refusal = loop {
+        strangers.push(TcpStream::connect(bound.address()).unwrap());
+        let arrived = |event: &Event| matches!(event, Event::Accepted { .. } | Event::AcceptFailed { .. });
+        if let Event::AcceptFailed { error, .. } = await_event(&mut monitor, "an arrival", arrived) {
+            break error;
+        }
+        assert!(strangers.len() < 1000, "nobody counts them");
+    };
+    let last = strangers.last().unwrap().local_addr().unwrap().to_string();
+    assert!(refusal.contains(&last) && refusal.contains("more than 3 handshakes"), "{refusal}");
+    assert!(refusal.contains("max_handshakes_per_second"), "{refusal}");
+    // Who was there is served, who comes from elsewhere is let in, and so is who tries again.
+    friend.send("friend").unwrap();
+    assert_eq!(pull.recv_timeout(LONG).unwrap(), "friend".into());
+    let mut elsewhere = join(&format!("tcp://127.0.0.2:0;{}", bound.address()));
+    let mut patient = join(bound.as_ref());
+    elsewhere.send("guest").unwrap();
+    patient.send("guest").unwrap();
+    for _ in 0..2 {
+        assert_eq!(pull.recv_timeout(LONG).unwrap(), "guest".into());
+    }
+}
+
 #[test]
 fn heartbeats_go_through_the_seal() {
     let (keys, context) = (keys(), context());

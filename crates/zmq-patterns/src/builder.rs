@@ -146,6 +146,8 @@ setters! {
     heartbeat_ttl: Option<Duration>;
     heartbeat_timeout: Option<Duration>;
     affinity: u64;
+    max_connections: usize;
+    max_handshakes_per_second: u32;
     max_pending_handshakes: usize;
     max_handshake_size: usize;
     max_metadata_size: usize;

@@ -1,6 +1,7 @@
 //! A listener, and what to do when the system will not let us accept.
 
 use super::Env;
+use super::arrivals::{Arrivals, Seat};
 use crate::endpoint::Endpoint;
 use crate::monitor::Event;
 use crate::transport::{Listener, Stream, is_not_allowed};
@@ -20,7 +21,9 @@ const RETRY_MAX: Duration = Duration::from_secs(1);
 pub(super) struct Listening {
     endpoint: Endpoint,
     listener: Box<dyn Listener>,
-    /// Accepted sessions that may still be in their handshake, oldest first.
+    arrivals: Arrivals,
+    /// Accepted sessions that may still be in their handshake, oldest first; some may be gone, and their tokens have gone
+    /// to others.
     waiting: VecDeque<usize>,
     retry_at: Option<Instant>,
     retry_after: Duration,
@@ -28,7 +31,7 @@ pub(super) struct Listening {
 
 /// Who knocked.
 pub(super) struct Accepted {
-    pub(super) streams: Vec<Box<dyn Stream>>,
+    pub(super) guests: Vec<(Box<dyn Stream>, Seat)>,
     /// More may wait.
     pub(super) again: bool,
 }
@@ -42,36 +45,55 @@ impl Listening {
     ) -> io::Result<Listening> {
         env.register(&mut listener, token, Interest::READABLE)?;
         env.emit(|| Event::Listening { endpoint: endpoint.clone() });
-        Ok(Listening { endpoint, listener, waiting: VecDeque::new(), retry_at: None, retry_after: RETRY })
+        Ok(Listening {
+            endpoint,
+            listener,
+            arrivals: Arrivals::new(env.now),
+            waiting: VecDeque::new(),
+            retry_at: None,
+            retry_after: RETRY,
+        })
     }
 
     pub(super) fn accept(&mut self, env: &Env) -> Accepted {
         self.retry_at = None;
-        let mut streams = Vec::new();
+        let mut guests = Vec::new();
         for _ in 0..ACCEPTS {
             match self.listener.accept() {
                 Ok(stream) => {
                     self.retry_after = RETRY;
-                    streams.push(stream);
+                    guests.extend(self.seat(stream, env));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Accepted { streams, again: false };
+                    return Accepted { guests, again: false };
                 }
                 // The peer gave up before we came; the next one may be fine.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) if is_not_allowed(&error) => self.report(&error, env),
+                Err(error) if is_not_allowed(&error) => self.report(error.to_string(), env),
                 Err(error) => {
-                    self.report(&error, env);
+                    self.report(error.to_string(), env);
                     self.retry_later(env);
-                    return Accepted { streams, again: false };
+                    return Accepted { guests, again: false };
                 }
             }
         }
-        Accepted { streams, again: true }
+        Accepted { guests, again: true }
     }
 
-    fn report(&self, error: &io::Error, env: &Env) {
-        env.emit(|| Event::AcceptFailed { endpoint: self.endpoint.clone(), error: error.to_string() });
+    /// `None`: there are too many; the connection is closed before a byte is exchanged.
+    fn seat(&mut self, stream: Box<dyn Stream>, env: &Env) -> Option<(Box<dyn Stream>, Seat)> {
+        let costly = env.config.security.mechanism().is_costly();
+        match self.arrivals.admit(&stream.peer_address(), costly, env.options(), env.now) {
+            Ok(seat) => Some((stream, seat)),
+            Err(refusal) => {
+                self.report(refusal, env);
+                None
+            }
+        }
+    }
+
+    fn report(&self, error: String, env: &Env) {
+        env.emit(|| Event::AcceptFailed { endpoint: self.endpoint.clone(), error });
     }
 
     fn retry_later(&mut self, env: &Env) {
@@ -83,6 +105,11 @@ impl Listening {
         let _ = super::AsSource::deregister_with(&mut self.listener, &env.registry);
         drop(self.listener);
         env.emit(|| Event::ListenerClosed { endpoint: self.endpoint });
+    }
+
+    /// Whether the connection with this seat came in here.
+    pub(super) fn let_in(&self, seat: &Seat) -> bool {
+        self.arrivals.let_in(seat)
     }
 
     pub(super) fn take_waiting(&mut self) -> VecDeque<usize> {

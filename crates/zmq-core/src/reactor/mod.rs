@@ -4,6 +4,7 @@
 //! has passed, somebody posted something; each looks up the link concerned, lets it act, and settles the
 //! consequences.
 
+mod arrivals;
 mod connection;
 mod listening;
 mod session;
@@ -357,10 +358,10 @@ impl Reactor {
         if accepted.again {
             self.again.push(token);
         }
-        for stream in accepted.streams {
+        for (stream, seat) in accepted.guests {
             let entry = self.links.vacant_entry();
             let newcomer = entry.key();
-            let session = Session::accepted(endpoint.clone(), stream, newcomer, &mut self.env);
+            let session = Session::accepted(endpoint.clone(), stream, seat, newcomer, &mut self.env);
             entry.insert(Entry { link: Link::Session(Box::new(session)), armed: None });
             self.with_session(newcomer, |session, env| session.start(env));
             self.limit_handshakes(token, newcomer);
@@ -379,9 +380,7 @@ impl Reactor {
         waiting.retain(|token| *token != newcomer);
         waiting.push_back(newcomer);
         if waiting.len() > limit {
-            waiting.retain(|token| {
-                matches!(self.links.get(*token), Some(Entry { link: Link::Session(s), .. }) if s.is_in_handshake())
-            });
+            waiting.retain(|token| self.is_in_handshake_at(listener, *token));
         }
         if waiting.len() > limit {
             if let Some(oldest) = waiting.pop_front() {
@@ -390,6 +389,18 @@ impl Reactor {
         }
         if let Some(Entry { link: Link::Listening(listening), .. }) = self.links.get_mut(listener) {
             listening.put_waiting(waiting);
+        }
+    }
+
+    /// Whether there is a session that the listener accepted and that is in its handshake. The token alone does not say:
+    /// it may be that of a later session, from elsewhere.
+    fn is_in_handshake_at(&self, listener: usize, token: usize) -> bool {
+        let link = |token| self.links.get(token).map(|entry| &entry.link);
+        match (link(listener), link(token)) {
+            (Some(Link::Listening(listening)), Some(Link::Session(session))) => {
+                session.is_in_handshake() && session.seat().is_some_and(|seat| listening.let_in(seat))
+            }
+            _ => false,
         }
     }
 

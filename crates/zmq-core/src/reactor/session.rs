@@ -8,6 +8,7 @@
 //! An accepted session starts in `Open`. The pipe to the socket is made at once or when the handshake is complete
 //! (`SocketShared::attaches_early`), and outlives the connection in the first case.
 
+use super::arrivals::Seat;
 use super::connection::{Connection, Fault, Input, Output};
 use super::zap::Inquiry;
 use super::{AsSource, Env, Pump, Target};
@@ -46,7 +47,7 @@ pub(super) struct Session {
 }
 
 enum Origin {
-    Accepted { endpoint: Endpoint },
+    Accepted { endpoint: Endpoint, seat: Seat },
     Connecting(Box<Retry>),
 }
 
@@ -107,12 +108,13 @@ impl Session {
     pub(super) fn accepted(
         endpoint: Endpoint,
         stream: Box<dyn Stream>,
+        seat: Seat,
         token: usize,
         env: &mut Env,
     ) -> Session {
         let peer = stream.peer_address();
         env.emit(|| Event::Accepted { endpoint: endpoint.clone(), peer });
-        let mut session = Session::new(token, Origin::Accepted { endpoint });
+        let mut session = Session::new(token, Origin::Accepted { endpoint, seat });
         session.stage = Stage::Open(Connection::new(stream, token, false, env));
         session
     }
@@ -277,6 +279,14 @@ impl Session {
         matches!(&self.stage, Stage::Open(connection) if !connection.is_ready())
     }
 
+    /// Its place at the listener that accepted it.
+    pub(super) fn seat(&self) -> Option<&Seat> {
+        match &self.origin {
+            Origin::Accepted { seat, .. } => Some(seat),
+            Origin::Connecting(_) => None,
+        }
+    }
+
     /// Copies that wait, here and in the pipe.
     pub(super) fn queued(&mut self) -> u64 {
         let encoded = match &self.stage {
@@ -288,7 +298,7 @@ impl Session {
 
     fn endpoint(&self) -> &Endpoint {
         match &self.origin {
-            Origin::Accepted { endpoint } => endpoint,
+            Origin::Accepted { endpoint, .. } => endpoint,
             Origin::Connecting(retry) => &retry.target.endpoint,
         }
     }

@@ -44,6 +44,12 @@ pub trait Mechanism: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// Whether to answer a peer takes public-key cryptography before the peer has proved anything, so that the attempts
+    /// of each address are budgeted (the option `max_handshakes_per_second`). Constant.
+    fn is_costly(&self) -> bool {
+        false
+    }
+
     /// Begins on a fresh connection.
     fn exchange(&self, terms: Terms) -> Box<dyn Exchange>;
 }

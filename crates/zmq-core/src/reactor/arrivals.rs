@@ -1,0 +1,135 @@
+//! Who may come in at a listener, by number: how many at once, and how many of one address within a second.
+
+use crate::options::Options;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The connections of one listener.
+pub(super) struct Arrivals {
+    /// Each connection holds a copy for as long as there is one.
+    seats: Arc<()>,
+    /// When the newcomers that are counted began to come.
+    since: Instant,
+    /// How many it were since, by where they come from.
+    counts: HashMap<Origin, u32>,
+}
+
+/// The place of one connection at its listener.
+pub(super) struct Seat(Arc<()>);
+
+#[derive(PartialEq, Eq, Hash)]
+enum Origin {
+    Address(IpAddr),
+    /// Not over IP: all together.
+    Local,
+}
+
+impl Arrivals {
+    pub(super) fn new(now: Instant) -> Arrivals {
+        Arrivals { seats: Arc::new(()), since: now, counts: HashMap::new() }
+    }
+
+    /// Lets a connection from `peer` in, or says why not. `costly`: to answer it takes public-key cryptography.
+    pub(super) fn admit(
+        &mut self,
+        peer: &str,
+        costly: bool,
+        options: &Options,
+        now: Instant,
+    ) -> Result<Seat, String> {
+        let limit = options.max_connections;
+        if self.taken() >= limit {
+            return Err(format!("{peer}: there are {limit} connections already (option `max_connections`)"));
+        }
+        let limit = options.max_handshakes_per_second;
+        if costly && self.count(Origin::of(peer), now) > limit {
+            return Err(format!(
+                "{peer}: more than {limit} handshakes from there within a second (option `max_handshakes_per_second`)"
+            ));
+        }
+        Ok(Seat(self.seats.clone()))
+    }
+
+    /// Whether the connection with this seat came in here.
+    pub(super) fn let_in(&self, seat: &Seat) -> bool {
+        Arc::ptr_eq(&self.seats, &seat.0)
+    }
+
+    fn taken(&self) -> usize {
+        Arc::strong_count(&self.seats) - 1
+    }
+
+    /// Counts one more within this second. What is kept is forgotten every second.
+    fn count(&mut self, origin: Origin, now: Instant) -> u32 {
+        if now.saturating_duration_since(self.since) >= Duration::from_secs(1) {
+            self.since = now;
+            self.counts = HashMap::new();
+        }
+        let count = self.counts.entry(origin).or_default();
+        *count = count.saturating_add(1);
+        *count
+    }
+}
+
+impl Origin {
+    /// Of IPv6 only the network: a host has as many addresses there as it likes.
+    fn of(peer: &str) -> Origin {
+        match peer.parse::<SocketAddr>().map(|address| address.ip().to_canonical()) {
+            Ok(IpAddr::V6(address)) => {
+                Origin::Address(IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()))
+            }
+            Ok(address) => Origin::Address(address),
+            Err(_) => Origin::Local,
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn options(max_connections: usize, max_handshakes_per_second: u32) -> Options {
+        Options { max_connections, max_handshakes_per_second, ..Options::default() }
+    }
+
+    #[test]
+    fn a_seat_is_free_again_when_its_connection_is_gone() {
+        let now = Instant::now();
+        let (mut arrivals, options) = (Arrivals::new(now), options(2, 1));
+        let mut admit = || arrivals.admit("10.0.0.1:1", false, &options, now);
+        let (one, two) = (admit().unwrap(), admit().unwrap());
+        let refusal = admit().err().unwrap();
+        assert!(refusal.contains("10.0.0.1:1") && refusal.contains("max_connections"), "{refusal}");
+        drop(one);
+        let three = admit().unwrap();
+        assert!(admit().is_err());
+        assert!(arrivals.let_in(&two) && arrivals.let_in(&three));
+        assert!(!Arrivals::new(now).let_in(&two), "it is the guest of another listener");
+    }
+
+    #[test]
+    fn each_address_has_its_handshakes_every_second() {
+        let start = Instant::now();
+        let (mut arrivals, options) = (Arrivals::new(start), options(usize::MAX, 2));
+        let mut admits = |peer: &str, millis: u64| {
+            arrivals.admit(peer, true, &options, start + Duration::from_millis(millis)).is_ok()
+        };
+        assert!(admits("10.0.0.1:1", 0) && admits("10.0.0.1:2", 1));
+        assert!(!admits("10.0.0.1:3", 2) && !admits("[::ffff:10.0.0.1]:4", 999));
+        assert!(admits("10.0.0.2:1", 999));
+        // Of IPv6 it is the network that counts; of what is no address there is one.
+        assert!(admits("[2001:db8::1]:1", 999) && admits("[2001:db8::2]:1", 999));
+        assert!(!admits("[2001:db8::3]:1", 999) && admits("[2001:db8:0:1::1]:1", 999));
+        assert!(admits("/run/socket", 999) && admits("@name", 999) && !admits("/run/other", 999));
+        assert!(admits("10.0.0.1:5", 1000) && admits("/run/socket", 1000));
+    }
+
+    #[test]
+    fn cheap_handshakes_are_not_counted() {
+        let now = Instant::now();
+        let (mut arrivals, options) = (Arrivals::new(now), options(usize::MAX, 1));
+        assert!((0..10).all(|_| arrivals.admit("10.0.0.1:1", false, &options, now).is_ok()));
+    }
+}
