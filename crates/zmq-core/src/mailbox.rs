@@ -61,6 +61,11 @@ impl<T> Mailbox<T> {
 
     /// Delivers one piece of news and wakes the receiver.
     pub(crate) fn post(&self, news: T) {
+        self.deliver(news, |_, _| ());
+    }
+
+    /// `make_room` may remove what the news makes old, if that does nothing when it is dropped.
+    fn deliver(&self, news: T, make_room: impl FnOnce(&mut Vec<T>, &T)) {
         let mut inside = lock(&self.inside);
         if inside.closed {
             // Dropping news may post elsewhere, so never with the lock held.
@@ -68,6 +73,7 @@ impl<T> Mailbox<T> {
             drop(news);
             return;
         }
+        make_room(&mut inside.news, &news);
         inside.news.push(news);
         self.pending.store(true, Ordering::Release);
         if !mutant(Mutant::MailboxPostSilent) {
@@ -124,35 +130,64 @@ impl<T> Mailbox<T> {
 }
 
 impl Mailbox {
+    /// Delivers `Up` or `Down` in place of what that makes old: a socket that does not look while its connection is lost
+    /// and made again, time after time, finds at most the last loss and the last peer.
+    pub(crate) fn post_state(&self, news: PipeEvent) {
+        self.deliver(news, |all, news| all.retain(|old| !news.makes_old(old)));
+    }
+
     /// Takes back everything about a pipe of which the socket has heard nothing yet, if the pipe has ended and nothing is in
     /// it: peers that come and go while the application looks elsewhere leave nothing. News of what there is to receive
     /// is in `incoming`, other news in `outgoing`.
     pub(crate) fn withdraw(incoming: &Mailbox, outgoing: &Mailbox, id: PipeId) {
-        // Both at once, so that the socket gets both ends of a pipe or none.
-        let (mut inlets, mut outlets) = (lock(&incoming.inside), lock(&outgoing.inside));
-        let has_outlet =
-            outlets.news.iter().any(|news| matches!(news, PipeEvent::Outlet(end, _) if end.id() == id));
-        let has_ended_inlet = inlets.news.iter_mut().any(|news| match news {
+        let is_outlet = |news: &mut PipeEvent| matches!(news, PipeEvent::Outlet(end, _) if end.id() == id);
+        let is_ended_inlet = |news: &mut PipeEvent| match news {
             PipeEvent::Inlet(end, _) => end.id() == id && end.is_finished(),
             _ => false,
-        });
-        if !(has_outlet && has_ended_inlet) {
+        };
+        Mailbox::withdraw_if(incoming, outgoing, is_ended_inlet, is_outlet, |news| news.pipe() == id);
+    }
+}
+
+impl<T> Mailbox<T> {
+    /// Takes `withdrawn` news back from both mailboxes, if both ends of a pipe are there still.
+    fn withdraw_if(
+        incoming: &Mailbox<T>,
+        outgoing: &Mailbox<T>,
+        is_inlet: impl FnMut(&mut T) -> bool,
+        is_outlet: impl FnMut(&mut T) -> bool,
+        withdrawn: impl Fn(&T) -> bool,
+    ) {
+        // Both at once, so that the socket gets both ends of a pipe or none.
+        let (mut inlets, mut outlets) = (lock(&incoming.inside), lock(&outgoing.inside));
+        let has_outlet = mutant(Mutant::MailboxWithdrawsHalf) || outlets.news.iter_mut().any(is_outlet);
+        if !(has_outlet && inlets.news.iter_mut().any(is_inlet)) {
             return;
         }
-        let mut withdrawn = Vec::new();
+        let mut gone = Vec::new();
         for (mailbox, inside) in [(incoming, &mut inlets), (outgoing, &mut outlets)] {
-            while let Some(index) = inside.news.iter().position(|news| news.pipe() == id) {
-                withdrawn.push(inside.news.remove(index));
+            while let Some(index) = inside.news.iter().position(&withdrawn) {
+                gone.push(inside.news.remove(index));
             }
             mailbox.pending.store(!inside.news.is_empty(), Ordering::Release);
         }
         // Dropping news may post elsewhere, so never with a lock held.
         drop((inlets, outlets));
-        drop(withdrawn);
+        drop(gone);
     }
 }
 
 impl PipeEvent {
+    /// Whether `old` need not be heard of any more. A loss is heard of, though the connection is up again: what was under
+    /// way then does not come.
+    fn makes_old(&self, old: &PipeEvent) -> bool {
+        match (self, old) {
+            (PipeEvent::Up(id, _), PipeEvent::Up(other, _))
+            | (PipeEvent::Down(id), PipeEvent::Up(other, _) | PipeEvent::Down(other)) => id == other,
+            _ => false,
+        }
+    }
+
     /// Which pipe it is about.
     fn pipe(&self) -> PipeId {
         match self {
@@ -171,6 +206,47 @@ impl<T> Inside<T> {
     fn wake(&self) {
         self.waiter.wake();
         self.watchers.iter().for_each(|watcher| watcher.wake());
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_that_does_not_look_finds_the_last_loss_and_the_last_peer() {
+        let mailbox = Mailbox::<PipeEvent>::new(Arc::default());
+        let peer = |address: u32| Peer { address: address.to_string(), ..Peer::default() };
+        mailbox.post_state(PipeEvent::Up(7, peer(0)));
+        mailbox.post(PipeEvent::Writable(1));
+        for number in 1..1000 {
+            mailbox.post_state(PipeEvent::Down(1));
+            mailbox.post_state(PipeEvent::Up(1, peer(number)));
+        }
+        mailbox.post(PipeEvent::Readable(1));
+        let mut news = Vec::new();
+        mailbox.take(&mut news);
+        let [
+            PipeEvent::Up(7, other),
+            PipeEvent::Writable(1),
+            PipeEvent::Down(1),
+            PipeEvent::Up(1, last),
+            PipeEvent::Readable(1),
+        ] = &news[..]
+        else {
+            panic!("{news:?}")
+        };
+        assert_eq!((other.address.as_str(), last.address.as_str()), ("0", "999"));
+    }
+
+    #[test]
+    fn a_loss_makes_the_peer_old() {
+        let mailbox = Mailbox::<PipeEvent>::new(Arc::default());
+        mailbox.post_state(PipeEvent::Up(1, Peer::default()));
+        mailbox.post_state(PipeEvent::Down(1));
+        let mut news = Vec::new();
+        mailbox.take(&mut news);
+        assert!(matches!(news[..], [PipeEvent::Down(1)]), "{news:?}");
     }
 }
 
@@ -232,6 +308,49 @@ mod loom_tests {
             }
         }
         terminator.join().unwrap();
+    }
+
+    /// M2: the socket gets both ends of a pipe or neither, and whatever is about another pipe, though the pipe is withdrawn
+    /// while it looks.
+    fn both_ends_or_none() {
+        const OTHER: u8 = 0;
+        const OUTLET: u8 = 1;
+        const INLET: u8 = 2;
+        let mailboxes = Arc::new([Mailbox::<u8>::default(), Mailbox::default()]);
+        let theirs = mailboxes.clone();
+        let connection = thread::spawn(move || {
+            let [incoming, outgoing] = &*theirs;
+            outgoing.post(OTHER);
+            outgoing.post(OUTLET);
+            incoming.post(INLET);
+            Mailbox::withdraw_if(
+                incoming,
+                outgoing,
+                |news| *news == INLET,
+                |news| *news == OUTLET,
+                |news| *news != OTHER,
+            );
+        });
+        let mut got = Vec::new();
+        // As `SocketBase::take_events`.
+        let mut look = || mailboxes.iter().for_each(|mailbox| mailbox.take(&mut got));
+        look();
+        connection.join().unwrap();
+        let pending = mailboxes.iter().map(Mailbox::is_pending).collect::<Vec<_>>();
+        look();
+        let count = |wanted| got.iter().filter(|news| **news == wanted).count();
+        assert_eq!((count(OTHER), count(OUTLET)), (1, count(INLET)));
+        assert!(pending[0] <= (count(INLET) == 1), "the mailbox says that there is news, and there is none");
+    }
+
+    #[test]
+    fn loom_m2_withdraw() {
+        loom::model(both_ends_or_none);
+    }
+
+    #[test]
+    fn loom_m2_withdraw_mutant() {
+        assert_mutant_fails(Mutant::MailboxWithdrawsHalf, both_ends_or_none);
     }
 
     #[test]

@@ -213,6 +213,8 @@ pub(crate) enum Mutant {
     LeaseTakeOverLooksFirst,
     /// M1: a post wakes nobody.
     MailboxPostSilent,
+    /// M2: one end of a pipe is withdrawn without a look whether the socket has the other.
+    MailboxWithdrawsHalf,
 }
 
 /// Whether the running test has broken the code in this way.

@@ -6,7 +6,7 @@ mod support;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::io::Write;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -61,6 +61,40 @@ fn connections_that_come_and_go_leave_nothing() {
     settled();
     assert_eq!(idle.recv_timeout(LONG).unwrap(), "the last".into());
     assert_eq!(idle.try_recv(), Err(Error::WouldBlock));
+}
+
+/// The connection of a socket whose thread never looks is lost and made again, time after time.
+#[test]
+fn connections_made_again_leave_nothing() {
+    if !in_child("connections_made_again_leave_nothing") {
+        return;
+    }
+    let context = context();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut idle = zmq::Dealer::builder_in(&context).reconnect_interval(ms(1)).build().unwrap();
+    idle.connect_to(format!("tcp://{}", listener.local_addr().unwrap())).unwrap();
+    // Each time the peer has much to say of itself.
+    let mut body = ready("ROUTER")[2..].to_vec();
+    body.extend(b"\x06X-Bulk\0\0\x1b\0");
+    body.resize(body.len() + 0x1b00, b'x');
+    let hello = [&greeting()[..], &[6], &(body.len() as u64).to_be_bytes(), &body].concat();
+    let cycle = || {
+        let mut peer = Raw::over(listener.accept().unwrap().0);
+        peer.send(&hello);
+        peer.skip_greeting();
+        peer.frame();
+        // Until it has read everything and closes.
+        peer.0.shutdown(std::net::Shutdown::Write).unwrap();
+        assert!(peer.is_closed());
+    };
+    let cycles = soak(50_000, 1000);
+    (0..200).for_each(|_| cycle());
+    let memory = status("VmRSS");
+    (0..cycles).for_each(|_| cycle());
+    let grown = status("VmRSS").saturating_sub(memory);
+    println!("{cycles} connections: {grown} KiB more");
+    assert!(grown < FLAT, "{grown} KiB for {cycles} connections");
+    assert!(idle.stats().reconnects >= cycles - 1, "{:?}", idle.stats());
 }
 
 #[test]

@@ -565,8 +565,8 @@ impl Session {
         let subscriptions = lock(&shared.subscriptions);
         match &self.pipe {
             Some(pipe) => {
-                shared.outgoing.post(PipeEvent::Up(pipe.id, peer.clone()));
-                shared.incoming.post(PipeEvent::Up(pipe.id, peer.clone()));
+                shared.outgoing.post_state(PipeEvent::Up(pipe.id, peer.clone()));
+                shared.incoming.post_state(PipeEvent::Up(pipe.id, peer.clone()));
             }
             None => self.attach(Some(peer.clone()), env),
         }
@@ -693,8 +693,8 @@ impl Session {
         }
         match &self.pipe {
             Some(pipe) if self.attaches_early(env) => {
-                env.shared.outgoing.post(PipeEvent::Down(pipe.id));
-                env.shared.incoming.post(PipeEvent::Down(pipe.id));
+                env.shared.outgoing.post_state(PipeEvent::Down(pipe.id));
+                env.shared.incoming.post_state(PipeEvent::Down(pipe.id));
             }
             _ => {
                 let lost = self.drop_pipe(env);
