@@ -9,6 +9,7 @@ use crate::message::Message;
 use crate::monitor::Event;
 use crate::peer::Peer;
 use crate::pipe::{Reader, Writer};
+use crate::settings::Settings;
 use crate::shared::SocketShared;
 use crate::socket_type::SocketType;
 use crate::subscriptions::subscription;
@@ -21,6 +22,7 @@ use std::sync::{Arc, Weak};
 #[derive(Clone)]
 pub struct Port {
     shared: Arc<SocketShared>,
+    settings: Arc<Settings>,
     endpoint: Endpoint,
     /// What a connecting ROUTER calls its peer, whatever that says; empty: what it says.
     given: Bytes,
@@ -28,7 +30,8 @@ pub struct Port {
 
 impl Port {
     pub(crate) fn new(shared: Arc<SocketShared>, endpoint: Endpoint) -> Port {
-        Port { shared, endpoint, given: Bytes::new() }
+        let settings = shared.settings();
+        Port { shared, settings, endpoint, given: Bytes::new() }
     }
 
     pub(crate) fn naming_its_peer(self, given: Bytes) -> Port {
@@ -56,7 +59,7 @@ impl Port {
         let (driver, token) = asker;
         let peer = Peer { socket_type: Some(SocketType::Req), ..Peer::default() };
         attach(
-            &self.shared,
+            self,
             Outlet::new(to_asker, Far::Asker(driver.clone(), token), key.clone()),
             Inlet::new(from_asker, Far::Asker(driver, token), key),
             Some(peer),
@@ -104,10 +107,10 @@ impl Pending {
         self.waits = true;
         let given = &self.port.given;
         let promised = (!given.is_empty()).then(|| Peer { routing_id: given.clone(), ..Peer::default() });
-        if promised.is_some() || self.port.shared.attaches_early() {
-            let shared = &self.port.shared;
+        if promised.is_some() || self.port.settings.attaches_early() {
+            let settings = &self.port.settings;
             let (ours, mut theirs) =
-                self.make_pipes(shared.conflates_outgoing(), shared.conflates_incoming());
+                self.make_pipes(settings.conflates_outgoing(), settings.conflates_incoming());
             self.attach(ours, promised);
             self.introduced = theirs.1.len();
             self.far_ends = Some(theirs);
@@ -146,7 +149,7 @@ impl Pending {
     }
 
     fn join_as(mut self, far_key: Arc<PipeKey>, acceptor: &Port) {
-        let (ours, theirs) = (&self.port.shared, &acceptor.shared);
+        let (ours, theirs) = (&self.port.settings, &acceptor.settings);
         let (fresh, (to_us, from_us)) = match self.far_ends.take() {
             Some(theirs) => (None, theirs),
             None => {
@@ -163,8 +166,8 @@ impl Pending {
         self.port.announce(&they);
         acceptor.announce(&we);
         // Before the acceptor can sleep or wait, whoever wakes it must know it.
-        self.far.join(far_key, ours);
-        attach(theirs, outlet, inlet, Some(we));
+        self.far.join(far_key, &self.port.shared);
+        attach(acceptor, outlet, inlet, Some(we));
         match fresh {
             Some(ends) => self.attach(ends, Some(they)),
             None => {
@@ -176,7 +179,7 @@ impl Pending {
 
     /// A pipe conflates if either of its ends asks for it.
     fn make_pipes(&self, outgoing_conflates: bool, incoming_conflates: bool) -> Ends {
-        let options = &self.port.shared.options;
+        let options = &self.port.settings.options;
         let (to_peer, from_us) = new_pipe(options.send_hwm, outgoing_conflates);
         let (to_us, from_peer) = new_pipe(options.recv_hwm, incoming_conflates);
         let outlet = Outlet::new(to_peer, Far::Socket(self.far.clone()), self.key.clone()).that_connects();
@@ -185,7 +188,7 @@ impl Pending {
     }
 
     fn attach(&self, (outlet, inlet): (Outlet, Inlet), peer: Option<Peer>) {
-        attach(&self.port.shared, outlet, inlet, peer);
+        attach(&self.port, outlet, inlet, peer);
     }
 }
 
@@ -209,9 +212,9 @@ impl Port {
     fn peer(&self, given: Bytes) -> Peer {
         Peer {
             socket_type: Some(self.shared.socket_type),
-            routing_id: if given.is_empty() { self.shared.options.routing_id.clone() } else { given },
+            routing_id: if given.is_empty() { self.settings.options.routing_id.clone() } else { given },
             address: self.endpoint.to_string(),
-            properties: self.shared.options.metadata.as_slice().into(),
+            properties: self.settings.options.metadata.as_slice().into(),
             ..Peer::default()
         }
     }
@@ -225,11 +228,12 @@ impl Port {
     }
 }
 
-fn attach(shared: &Arc<SocketShared>, mut outlet: Outlet, inlet: Inlet, peer: Option<Peer>) {
-    if shared.options.probe_router {
+fn attach(port: &Port, mut outlet: Outlet, inlet: Inlet, peer: Option<Peer>) {
+    let (shared, options) = (&port.shared, &port.settings.options);
+    if options.probe_router {
         outlet.introduce(Message::from(""));
     }
-    if let Some(hello) = &shared.options.hello_message {
+    if let Some(hello) = &options.hello_message {
         outlet.introduce(Message::from(hello.clone()));
     }
     // As a fresh connection does: under the lock under which the subscriptions change.

@@ -358,10 +358,11 @@ impl Visit<'_> {
         self.driver.run(None)
     }
 
-    /// Waits for events, at most until `until`; takes no longer than the system call if `until` has passed.
-    pub(crate) fn sleep(&mut self, until: Option<Instant>) {
+    /// Waits for events, at most until `until`; takes no longer than the system call if `until` has passed. Returns whether
+    /// a signal has ended it.
+    pub(crate) fn sleep(&mut self, until: Option<Instant>) -> bool {
         let timeout = until.map(|until| round_up(until.saturating_duration_since(Instant::now())));
-        self.poll(timeout);
+        self.poll(timeout)
     }
 
     /// Asks for events without waiting.
@@ -378,11 +379,15 @@ impl Visit<'_> {
         !self.wait.events.is_empty()
     }
 
-    fn poll(&mut self, timeout: Option<Duration>) {
+    /// Whether a signal has interrupted it: then the caller looks at its conditions and comes back, or gives up.
+    fn poll(&mut self, timeout: Option<Duration>) -> bool {
         let wait = &mut *self.wait;
-        if let Err(error) = wait.poll.poll(&mut wait.events, timeout) {
-            // Interrupted by a signal: the caller looks at its conditions and comes back.
-            debug_assert_eq!(error.kind(), io::ErrorKind::Interrupted);
+        match wait.poll.poll(&mut wait.events, timeout) {
+            Ok(()) => false,
+            Err(error) => {
+                debug_assert_eq!(error.kind(), io::ErrorKind::Interrupted);
+                true
+            }
         }
     }
 }

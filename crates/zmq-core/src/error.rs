@@ -20,6 +20,9 @@ pub enum Error {
         /// How long was waited.
         after: Duration,
     },
+    /// A signal handler ran while the call waited, and the socket is
+    /// [`interruptible`](crate::Options::interruptible) (`EINTR`). Make the call again to wait on.
+    Interrupted,
     /// The context was shut down while, or before, the call was made (`ETERM`).
     Terminated,
     /// The operation is out of turn for this socket type (`EFSM`): a REQ that sends twice, say.
@@ -113,6 +116,7 @@ impl fmt::Display for Error {
         match self {
             Error::WouldBlock => f.write_str("the call would have to wait"),
             Error::Timeout { after } => write!(f, "nothing happened within {after:?}"),
+            Error::Interrupted => f.write_str("a signal interrupted the wait; call again to wait on"),
             Error::Terminated => f.write_str("the context was shut down"),
             Error::State { hint } => write!(f, "out of turn: {hint}"),
             Error::Unroutable { routing_id } => write!(
@@ -173,6 +177,7 @@ impl From<Error> for io::Error {
         let kind = match &error {
             Error::WouldBlock => io::ErrorKind::WouldBlock,
             Error::Timeout { .. } => io::ErrorKind::TimedOut,
+            Error::Interrupted => io::ErrorKind::Interrupted,
             Error::Terminated => io::ErrorKind::BrokenPipe,
             Error::Unroutable { .. } => io::ErrorKind::NotConnected,
             Error::AddressInUse { .. } => io::ErrorKind::AddrInUse,

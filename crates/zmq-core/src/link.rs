@@ -271,7 +271,8 @@ impl Outlet {
         let joined = far.key().filter(|far| !self.raised && !Arc::ptr_eq(far, &self.key));
         let Some(far) = joined else { return false };
         self.raised = true;
-        let (send_hwm, recv_hwm) = (self.key.socket.options.send_hwm, far.socket.options.recv_hwm);
+        let (ours, theirs) = (self.key.socket.settings(), far.socket.settings());
+        let (send_hwm, recv_hwm) = (ours.options.send_hwm, theirs.options.recv_hwm);
         let hwm = if send_hwm == 0 || recv_hwm == 0 { 0 } else { send_hwm.saturating_add(recv_hwm) };
         self.writer.set_hwm(hwm)
     }
@@ -350,7 +351,7 @@ impl Outlet {
         let Far::Socket(far) = &self.far else { return };
         let Some(far) = far.key().cloned() else { return };
         if !Arc::ptr_eq(&far, &self.key) {
-            let [notice, parting] = far.socket.parting_messages(self.connects, !self.connects);
+            let [notice, parting] = far.socket.settings().parting_messages(self.connects, !self.connects);
             notice.into_iter().chain(parting).for_each(|message| self.introduce(message));
         }
     }

@@ -121,6 +121,72 @@ impl Frame {
     }
 }
 
+/// A frame in less room, for those who have no 72 bytes for each (a `zmq_msg_t` has 64): its body lies elsewhere, shared
+/// or in a block.
+#[derive(Clone, Debug)]
+pub struct HeapBody(Place);
+
+#[derive(Clone)]
+enum Place {
+    Shared(Bytes),
+    Block(block::Piece),
+}
+
+const _: () = assert!(size_of::<HeapBody>() <= 40);
+
+impl Frame {
+    /// The frame with its body elsewhere; a body in place is copied there.
+    pub fn into_heap(self) -> HeapBody {
+        HeapBody(match self.0.into_piece() {
+            Ok(piece) => Place::Block(piece),
+            Err(storage) => match storage.into_content() {
+                Content::Shared(bytes) => Place::Shared(bytes),
+                Content::Body(storage) => return Frame::large_copy(Frame(storage).as_bytes()).into_heap(),
+                Content::Many(_) => Place::Shared(Bytes::new()),
+            },
+        })
+    }
+}
+
+impl HeapBody {
+    /// Whether somebody else may hold the same bytes.
+    pub fn may_be_shared(&self) -> bool {
+        match &self.0 {
+            Place::Shared(bytes) => !bytes.is_unique(),
+            Place::Block(_) => false,
+        }
+    }
+}
+
+impl Deref for HeapBody {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Place::Shared(bytes) => bytes,
+            Place::Block(piece) => piece.as_slice(),
+        }
+    }
+}
+
+impl From<HeapBody> for Frame {
+    fn from(body: HeapBody) -> Frame {
+        Frame(match body.0 {
+            Place::Shared(bytes) => Storage::shared(bytes),
+            Place::Block(piece) => Storage::in_block(piece),
+        })
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Place::Shared(_) => "shared",
+            Place::Block(_) => "in a block",
+        })
+    }
+}
+
 impl Default for Frame {
     fn default() -> Self {
         Frame::new()
@@ -577,6 +643,23 @@ mod tests {
         let body = Bytes::from(vec![1; 4096]);
         let frame = Frame::from(body.clone());
         assert_eq!(frame.clone().into_bytes().as_ptr(), body.as_ptr());
+    }
+
+    #[test]
+    fn a_body_elsewhere_is_the_same_body() {
+        let shared = Bytes::from(vec![3; 5000]);
+        let bodies = [vec![1; 0], vec![1; 70], vec![2; 71], vec![2; 4096], vec![3; 5000]];
+        for body in bodies {
+            let elsewhere = Frame::from(body.as_slice()).into_heap();
+            assert_eq!(*elsewhere, body[..]);
+            assert_eq!(Frame::from(elsewhere.clone()), body);
+            assert_eq!(Frame::from(elsewhere), body);
+        }
+        let elsewhere = Frame::from(shared.clone()).into_heap();
+        assert!(elsewhere.may_be_shared());
+        assert_eq!(elsewhere.as_ptr(), shared.as_ptr(), "not copied");
+        drop(shared);
+        assert!(!elsewhere.may_be_shared());
     }
 
     #[test]

@@ -192,6 +192,32 @@ impl Monitor {
     }
 }
 
+impl Monitor {
+    /// What ends it, from another thread.
+    pub fn stopper(&self) -> MonitorStopper {
+        MonitorStopper(Arc::downgrade(&self.queue))
+    }
+}
+
+/// Ends a [`Monitor`] from another thread.
+#[derive(Clone)]
+pub struct MonitorStopper(Weak<Queue>);
+
+impl MonitorStopper {
+    /// The monitor brings what it has, and then ends as if the socket were gone.
+    pub fn stop(&self) {
+        if let Some(queue) = self.0.upgrade() {
+            queue.close();
+        }
+    }
+}
+
+impl std::fmt::Debug for MonitorStopper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MonitorStopper")
+    }
+}
+
 /// Waits for each event; ends when the socket is gone.
 impl Iterator for Monitor {
     type Item = Event;
@@ -258,15 +284,22 @@ impl Hub {
 impl Drop for Hub {
     fn drop(&mut self) {
         for queue in lock(&self.queues).iter().filter_map(Weak::upgrade) {
-            lock(&queue.inside).closed = true;
-            queue.news.notify_all();
+            queue.close();
         }
     }
 }
 
 impl Queue {
+    fn close(&self) {
+        lock(&self.inside).closed = true;
+        self.news.notify_all();
+    }
+
     fn push(&self, event: Event) {
         let mut inside = lock(&self.inside);
+        if inside.closed {
+            return;
+        }
         if inside.events.len() >= CAPACITY {
             inside.events.pop_front();
             inside.lost += 1;

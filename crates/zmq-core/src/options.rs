@@ -1,4 +1,4 @@
-//! Socket options: a plain structure, fixed before the first bind or connect.
+//! Socket options: a plain structure. An endpoint keeps those with which it was bound or connected.
 
 use crate::error::{Error, Result};
 pub use crate::network::Network;
@@ -38,6 +38,9 @@ pub struct Options {
     pub send_timeout: Option<Duration>,
     /// How long a blocking receive waits. Default no limit (`ZMQ_RCVTIMEO`).
     pub recv_timeout: Option<Duration>,
+    /// A signal handler that runs while the application's thread waits ends the wait with
+    /// [`Error::Interrupted`]. Default off: the wait goes on (libzmq: `EINTR`).
+    pub interruptible: bool,
     /// How long messages that were sent may still go out after the socket was dropped; `None` = as long as it takes.
     /// Default 1 s; libzmq: no limit (`ZMQ_LINGER`).
     pub linger: Option<Duration>,
@@ -287,6 +290,7 @@ impl Default for Options {
             max_frames: 8192,
             send_timeout: None,
             recv_timeout: None,
+            interruptible: false,
             linger: Some(Duration::from_secs(1)),
             immediate: false,
             routing_id: Bytes::new(),

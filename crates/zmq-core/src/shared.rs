@@ -3,9 +3,9 @@
 use crate::context::ContextShared;
 use crate::link::PipeKey;
 use crate::mailbox::{Mailbox, PipeId};
-use crate::message::Message;
 use crate::monitor::{Event, Hub};
 use crate::options::Options;
+use crate::settings::Settings;
 use crate::socket_type::SocketType;
 use crate::stats::Counters;
 use crate::subscriptions::Subscriptions;
@@ -17,7 +17,8 @@ use std::sync::{Arc, OnceLock};
 
 pub(crate) struct SocketShared {
     pub(crate) socket_type: SocketType,
-    pub(crate) options: Options,
+    /// What endpoints that are made now go by.
+    settings: Mutex<Arc<Settings>>,
     pub(crate) context: Arc<ContextShared>,
     /// News for the receiving side.
     pub(crate) incoming: Mailbox,
@@ -45,7 +46,7 @@ impl SocketShared {
         let first_serial = context.world.random() as u32;
         Arc::new(SocketShared {
             socket_type,
-            options,
+            settings: Mutex::new(Settings::new(socket_type, options)),
             context,
             incoming: Mailbox::new(waiter.clone()),
             outgoing: Mailbox::new(waiter.clone()),
@@ -56,6 +57,14 @@ impl SocketShared {
             pipe_ids: Mutex::default(),
             next_serial: AtomicU32::new(first_serial),
         })
+    }
+
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        lock(&self.settings).clone()
+    }
+
+    pub(crate) fn set_settings(&self, settings: Arc<Settings>) {
+        *lock(&self.settings) = settings;
     }
 
     /// A name for one more pipe. `None`: the socket is a PAIR and has its peer.
@@ -87,50 +96,6 @@ impl SocketShared {
 
     pub(crate) fn is_terminated(&self) -> bool {
         self.terminated.load(Ordering::Acquire)
-    }
-
-    /// What the socket is to receive of a peer that has come, before everything else.
-    pub(crate) fn notice_of_arrival(&self) -> Option<Message> {
-        let wanted = match self.socket_type {
-            SocketType::Router => self.options.router_notify_connect,
-            SocketType::Stream => self.options.stream_notify,
-            _ => false,
-        };
-        wanted.then(|| Message::from(""))
-    }
-
-    /// What it is to receive of a peer that is gone, behind everything else.
-    pub(crate) fn parting_messages(&self, accepted: bool, connected: bool) -> [Option<Message>; 2] {
-        let options = &self.options;
-        let notice = match self.socket_type {
-            SocketType::Router => options.router_notify_disconnect,
-            SocketType::Stream => options.stream_notify,
-            _ => false,
-        };
-        let disconnected = options.disconnect_message.as_ref().filter(|_| accepted);
-        let hiccup = options.hiccup_message.as_ref().filter(|_| connected);
-        let parting = disconnected.or(hiccup);
-        [notice.then(|| Message::from("")), parting.map(|parting| Message::from(parting.clone()))]
-    }
-
-    /// Whether what it sends is conflated. Subscriptions are not: each counts.
-    pub(crate) fn conflates_outgoing(&self) -> bool {
-        self.options.conflate && !self.socket_type.subscribes()
-    }
-
-    /// Whether what it receives is conflated.
-    pub(crate) fn conflates_incoming(&self) -> bool {
-        self.options.conflate && !self.socket_type.publishes()
-    }
-
-    /// Whether a connecting socket gets its pipe at once, to queue into, rather than when the peer is there. Types
-    /// that must know their peer, or for which a queue without a peer means nothing, wait.
-    pub(crate) fn attaches_early(&self) -> bool {
-        use SocketType::{Dealer, Pair, Push, Req, Sub, XSub};
-        match self.socket_type {
-            Pair | Req | Dealer | Push | Sub | XSub => !self.options.immediate,
-            _ => false,
-        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::mailbox::{Mailbox, PipeEvent};
 use crate::monitor::{Event, Monitor};
 use crate::options::Options;
 use crate::reactor::{Pump, Target};
+use crate::settings::Settings;
 use crate::shared::SocketShared;
 use crate::socket_type::SocketType;
 use crate::spin::Spin;
@@ -18,7 +19,7 @@ use crate::sync::{MutexGuard, lock};
 use crate::transport::{Guard, TransportKind};
 use crate::waiter::{Sleeper, Waiter};
 use bytes::Bytes;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 /// What the sides of a socket share; the socket ends when the last of them is dropped.
@@ -95,6 +96,8 @@ pub enum Waited {
 /// [`sent`](SocketBase::after_send), and has it [`wait`](SocketBase::wait).
 pub struct SocketBase {
     core: Arc<Core>,
+    /// What it goes by now.
+    settings: Arc<Settings>,
     direction: Direction,
     waiter: Arc<Waiter>,
     spin: Spin,
@@ -125,7 +128,15 @@ impl SocketBase {
     }
 
     fn side(core: Arc<Core>, direction: Direction, waiter: Arc<Waiter>) -> SocketBase {
-        SocketBase { core, direction, waiter, spin: Spin::default(), output: OutputState::default() }
+        let settings = core.shared.settings();
+        SocketBase {
+            core,
+            settings,
+            direction,
+            waiter,
+            spin: Spin::default(),
+            output: OutputState::default(),
+        }
     }
 
     /// The two halves, each with its own news and its own waiting: first the sending, then the receiving one.
@@ -146,9 +157,27 @@ impl SocketBase {
         self.core.shared.socket_type
     }
 
-    /// The options it was made with.
+    /// The options that it goes by now.
     pub fn options(&self) -> &Options {
-        &self.core.shared.options
+        &self.settings.options
+    }
+
+    /// Changes the options. What it binds and connects to from now on goes by them, and so does what the socket does
+    /// itself; what it is bound and connected to keeps those that it was made with.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`]; nothing has changed then.
+    pub fn set_options(&mut self, options: Options) -> Result<()> {
+        options.validate_for(self.socket_type())?;
+        self.set_linger(options.linger);
+        self.settings = Settings::new(self.socket_type(), options);
+        self.core.shared.set_settings(self.settings.clone());
+        Ok(())
+    }
+
+    /// What ends every call on the socket, from any thread.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(Arc::downgrade(&self.core.shared))
     }
 
     /// The context it lives in.
@@ -179,6 +208,25 @@ impl SocketBase {
     }
 }
 
+/// Ends the calls on one socket, as [`Context::shutdown`] does on all of them. Does not keep it alive.
+#[derive(Clone)]
+pub struct Stopper(Weak<SocketShared>);
+
+impl Stopper {
+    /// Makes every call on the socket, blocked now or made later, return [`Error::Terminated`]. Does not wait.
+    pub fn stop(&self) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.terminate();
+        }
+    }
+}
+
+impl std::fmt::Debug for Stopper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stopper")
+    }
+}
+
 /// Endpoints.
 impl SocketBase {
     /// Accepts peers at `endpoint`, and returns it with every wildcard filled in (`zmq_bind`).
@@ -194,7 +242,9 @@ impl SocketBase {
             TransportKind::Polled(polled) => {
                 let listener = polled.listen(endpoint.address(), &self.options().stream)?;
                 let bound = Endpoint::new(endpoint.scheme(), &listener.local_address());
-                let result = self.driver()?.with_reactor(|reactor| reactor.listen(bound.clone(), listener));
+                let settings = self.settings.clone();
+                let result =
+                    self.driver()?.with_reactor(|reactor| reactor.listen(bound.clone(), listener, settings));
                 result.map_err(|error| Error::io(format!("listening on {bound}"), error))?;
                 (bound, None)
             }
@@ -234,8 +284,12 @@ impl SocketBase {
                 polled.check(endpoint.address(), &self.options().stream)?;
                 let ignored = self.connects_once() && self.is_connected_to(&endpoint);
                 if !ignored {
-                    let target =
-                        Target { endpoint: endpoint.clone(), transport: transport.clone(), routing_id };
+                    let target = Target {
+                        endpoint: endpoint.clone(),
+                        transport: transport.clone(),
+                        routing_id,
+                        settings: self.settings.clone(),
+                    };
                     self.driver()?.with_reactor(|reactor| reactor.connect(target));
                 }
                 None
@@ -564,7 +618,7 @@ impl SocketBase {
     /// Waits until something may have changed, or `deadline`. While it waits this thread does the socket's I/O.
     ///
     /// # Errors
-    /// [`Error::Terminated`], [`Error::Forked`].
+    /// [`Error::Terminated`], [`Error::Forked`], [`Error::Interrupted`].
     pub fn wait(&mut self, deadline: Option<Instant>) -> Result<Waited> {
         self.core.context.shared().check()?;
         self.check()?;
@@ -572,8 +626,12 @@ impl SocketBase {
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Ok(Waited::TimedOut);
         }
+        if self.options().interruptible {
+            // A thread that is parked does not notice signals.
+            self.driver()?;
+        }
         let core = self.core.clone();
-        match core.driver.get() {
+        let interrupted = match core.driver.get() {
             None => self.wait_parked(deadline),
             Some(driver) if self.direction == Direction::Both => {
                 self.wait_in_poll(driver.visit(), driver, deadline)
@@ -583,18 +641,27 @@ impl SocketBase {
                 None => {
                     // The other half waits on the poll; what is to be written is written here.
                     driver.pump(Pump::Drain);
-                    self.wait_parked(deadline);
+                    self.wait_parked(deadline)
                 }
             },
-        }
+        };
         self.check()?;
+        if interrupted && self.options().interruptible {
+            return Err(Error::Interrupted);
+        }
         Ok(Waited::Look)
     }
 
-    fn wait_in_poll(&mut self, mut visit: Visit<'_>, driver: &Arc<Driver>, deadline: Option<Instant>) {
-        let mut next = visit.run();
+    /// Returns whether a signal has ended the wait.
+    fn wait_in_poll(
+        &mut self,
+        mut visit: Visit<'_>,
+        driver: &Arc<Driver>,
+        deadline: Option<Instant>,
+    ) -> bool {
+        let (mut next, mut interrupted) = (visit.run(), false);
         if self.has_news() {
-            return;
+            return false;
         }
         let started = Instant::now();
         if self.spin.is_worthwhile() {
@@ -603,7 +670,8 @@ impl SocketBase {
                 if visit.has_events() {
                     next = visit.run_events();
                     if self.has_news() {
-                        return self.spin.succeeded(patience);
+                        self.spin.succeeded(patience);
+                        return false;
                     }
                 }
             }
@@ -611,20 +679,23 @@ impl SocketBase {
         }
         if self.waiter.begin(&Sleeper::Task(driver.task_waker())) {
             let until = if next.again { Some(started) } else { earlier(deadline, next.deadline) };
-            visit.sleep(until);
+            interrupted = visit.sleep(until);
             self.waiter.end();
             visit.run_events();
         }
         self.spin.observe(started.elapsed());
+        interrupted
     }
 
-    fn wait_parked(&mut self, deadline: Option<Instant>) {
+    /// Returns `false`: signals do not end it.
+    fn wait_parked(&mut self, deadline: Option<Instant>) -> bool {
         let started = Instant::now();
         if self.spin.is_worthwhile() {
             while let Some(patience) = self.spin.go_on(started) {
                 for _ in 0..32 {
                     if self.has_news() {
-                        return self.spin.succeeded(patience);
+                        self.spin.succeeded(patience);
+                        return false;
                     }
                     std::hint::spin_loop();
                 }
@@ -636,6 +707,7 @@ impl SocketBase {
             self.waiter.end();
         }
         self.spin.observe(started.elapsed());
+        false
     }
 
     fn has_news(&self) -> bool {

@@ -33,13 +33,39 @@ pub struct Watcher {
     /// Descriptors that the last wait found readable.
     ready: Vec<usize>,
     spin: Spin,
+    /// Whether a signal has ended the last wait.
+    interrupted: bool,
     /// Whose poll it is.
     process: u32,
 }
 
 enum Member {
     Socket(Socket),
-    Descriptor(RawFd),
+    Descriptor(RawFd, Interest),
+}
+
+/// What a descriptor is watched for. An error is reported whatever is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// It can be read (`POLLIN`).
+    pub readable: bool,
+    /// It can be written (`POLLOUT`).
+    pub writable: bool,
+    /// It has something urgent (`POLLPRI`), where the system tells.
+    pub urgent: bool,
+}
+
+impl Wanted {
+    /// A poll has to be asked for something.
+    fn interest(self) -> Interest {
+        let interests = [
+            self.readable.then_some(Interest::READABLE),
+            self.writable.then_some(Interest::WRITABLE),
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            self.urgent.then_some(Interest::PRIORITY),
+        ];
+        interests.into_iter().flatten().reduce(|one, other| one | other).unwrap_or(Interest::READABLE)
+    }
 }
 
 /// Neither a socket nor what it leaves behind is kept alive.
@@ -83,6 +109,7 @@ impl Watcher {
             visited: Vec::new(),
             ready: Vec::new(),
             spin: Spin::default(),
+            interrupted: false,
             process: std::process::id(),
         })
     }
@@ -99,8 +126,18 @@ impl Watcher {
     /// # Errors
     /// [`Error::Io`] if the system cannot wait for it.
     pub fn add_descriptor(&mut self, descriptor: RawFd) -> Result<usize> {
-        let member = self.members.insert(Member::Descriptor(descriptor));
-        match register(&self.poll, descriptor, member) {
+        self.add_descriptor_for(descriptor, Wanted { readable: true, ..Wanted::default() })
+    }
+
+    /// Waits until one of the things `wanted` can be done with a descriptor. Returns the name of the membership.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system cannot wait for it; the kind is [`AlreadyExists`](io::ErrorKind::AlreadyExists) if it is
+    /// a member already.
+    pub fn add_descriptor_for(&mut self, descriptor: RawFd, wanted: Wanted) -> Result<usize> {
+        let member = self.members.insert(Member::Descriptor(descriptor, wanted.interest()));
+        let registry = self.poll.registry();
+        match registry.register(&mut SourceFd(&descriptor), Token(member), wanted.interest()) {
             Ok(()) => Ok(member),
             Err(error) => {
                 self.members.remove(member);
@@ -117,7 +154,7 @@ impl Watcher {
                 // One that is gone has left the poll by itself.
                 socket.driver().map(|driver| driver.poll_fd())
             }
-            Some(Member::Descriptor(descriptor)) => Some(descriptor),
+            Some(Member::Descriptor(descriptor, _)) => Some(descriptor),
             None => None,
         };
         if let Some(descriptor) = descriptor {
@@ -132,10 +169,21 @@ impl Watcher {
     /// [`Error::Io`].
     pub fn wait(&mut self, deadline: Option<Instant>) -> Result<&[usize]> {
         self.ready.clear();
+        self.interrupted = false;
         let waited = self.take_over(deadline).and_then(|until| self.wait_in_poll(until));
         self.leave();
         waited.map_err(|error| Error::io("polling", error))?;
         Ok(&self.ready)
+    }
+
+    /// The descriptors that the last [`wait`](Watcher::wait) found ready.
+    pub fn ready(&self) -> &[usize] {
+        &self.ready
+    }
+
+    /// Whether a signal handler has ended the last [`wait`](Watcher::wait).
+    pub fn was_interrupted(&self) -> bool {
+        self.interrupted
     }
 
     /// Another descriptor of the poll, for an event loop of somebody else: readable when a socket may have news. Between
@@ -229,7 +277,10 @@ impl Watcher {
 
     fn handle_events(&mut self, polled: io::Result<()>) -> io::Result<()> {
         match polled {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                self.interrupted = true;
+                return Ok(());
+            }
             polled => polled?,
         }
         for event in self.events.iter().filter(|event| event.token() != WAKER) {
@@ -248,11 +299,11 @@ impl Watcher {
                         self.visited.retain(|visited| !Arc::ptr_eq(visited, &driver));
                     }
                 }
-                Some(Member::Descriptor(descriptor)) => {
+                Some(Member::Descriptor(descriptor, interest)) => {
                     self.ready.push(member);
                     // The poll is edge-triggered; asking again makes it report what is still there.
                     let registry = self.poll.registry();
-                    registry.reregister(&mut SourceFd(descriptor), event.token(), Interest::READABLE)?;
+                    registry.reregister(&mut SourceFd(descriptor), event.token(), *interest)?;
                 }
                 None => {}
             }

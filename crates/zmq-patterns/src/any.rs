@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use zmq_core::{
     Context, Endpoint, Error, Frame, Message, Monitor, Options, Peer, Result, SendError, SocketBase,
-    SocketType, Stats,
+    SocketType, Stats, Stopper,
 };
 
 /// A socket of any type: for programs that choose it at run time, and for [`proxy`](fn@crate::proxy). The same code as
@@ -27,6 +27,24 @@ impl AnySocket {
         let base = SocketBase::new(context, socket_type, options)?;
         let state = State::new(base, pattern_of(socket_type))?;
         Ok(AnySocket { cell: Cell::Own(Box::new(state)), socket_type })
+    }
+
+    /// Changes the options. What is bound and connected from now on goes by them, and so does what the socket does itself
+    /// (timeouts, linger, how a REQ or ROUTER behaves); what it is bound and connected to keeps those that it was made
+    /// with. `subscriptions` are left alone: see [`subscribe`](AnySocket::subscribe).
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`]; nothing has changed then.
+    pub fn set_options(&mut self, options: Options) -> Result<()> {
+        self.with(|state| state.base.set_options(options))?
+    }
+
+    /// What ends every call on the socket, from any thread.
+    ///
+    /// # Errors
+    /// [`Error::Terminated`].
+    pub fn stopper(&mut self) -> Result<Stopper> {
+        self.with(|state| state.base.stopper())
     }
 
     /// As [`Socket::bind_to`](crate::Socket::bind_to).
@@ -89,6 +107,24 @@ impl AnySocket {
         self.cell.send(message.into(), |_| Patience::timeout(Some(timeout)))
     }
 
+    /// Waits until a message that begins with this frame can be sent, as [`send`](AnySocket::send) would wait. For those
+    /// who get a message frame by frame, and have to say at the first whether it will go: until the next call on the socket
+    /// there is room, unless the peer goes.
+    ///
+    /// # Errors
+    /// As [`send`](AnySocket::send), as far as the first frame tells.
+    pub fn begin(&mut self, first: &Frame) -> Result<()> {
+        self.cell.begin(first, |state| Patience::timeout(state.base.options().send_timeout))
+    }
+
+    /// As [`begin`](AnySocket::begin), without waiting.
+    ///
+    /// # Errors
+    /// As [`try_send`](AnySocket::try_send), as far as the first frame tells.
+    pub fn try_begin(&mut self, first: &Frame) -> Result<()> {
+        self.cell.begin(first, |_| Patience::Now)
+    }
+
     /// As [`Socket::recv`](crate::Socket::recv).
     ///
     /// # Errors
@@ -115,6 +151,14 @@ impl AnySocket {
         let mut message = Message::from(Frame::new());
         self.cell.receive(&mut message, |_| Patience::Now)?;
         Ok(message)
+    }
+
+    /// As [`Socket::try_recv_into`](crate::Socket::try_recv_into).
+    ///
+    /// # Errors
+    /// As there, and [`Error::State`] if the type does not receive.
+    pub fn try_recv_into(&mut self, into: &mut Message) -> Result<()> {
+        self.cell.receive(into, |_| Patience::Now)
     }
 
     /// As [`Socket::recv_timeout`](crate::Socket::recv_timeout).
@@ -172,6 +216,10 @@ impl AnySocket {
     /// As [`Socket::stats`](crate::Socket::stats).
     pub fn stats(&mut self) -> Stats {
         self.with(State::stats).unwrap_or_default()
+    }
+
+    pub(crate) fn is_interruptible(&mut self) -> bool {
+        self.with(|state| state.base.options().interruptible).unwrap_or_default()
     }
 
     pub(crate) fn cell(&mut self) -> &mut Cell<State<Box<dyn Pattern>>> {

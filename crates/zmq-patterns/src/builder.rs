@@ -117,6 +117,7 @@ setters! {
     max_frames: usize;
     send_timeout: Option<Duration>;
     recv_timeout: Option<Duration>;
+    interruptible: bool;
     linger: Option<Duration>;
     immediate: bool;
     routing_id: Bytes;

@@ -4,7 +4,7 @@ use crate::any::AnySocket;
 use crate::pattern::Pattern;
 use crate::socket::{Cell, Environment, Kind, Socket, State};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use zmq_core::{Error, Result};
+use zmq_core::{Error, Result, Watcher};
 
 /// What an event loop watches for a socket (`ZMQ_FD`, but level-triggered): readable while there is work.
 ///
@@ -37,15 +37,15 @@ pub struct Readiness {
 }
 
 impl<P: Pattern> Cell<State<P>> {
-    fn descriptor(&mut self) -> Result<Descriptor> {
-        self.with(|state| state.descriptor().map(Descriptor)).unwrap_or(Err(Error::Terminated))
+    fn descriptor(&mut self, edge: bool) -> Result<Descriptor> {
+        self.with(|state| state.descriptor(edge).map(Descriptor)).unwrap_or(Err(Error::Terminated))
     }
 
     fn readiness(&mut self) -> Result<Readiness> {
         let readiness = self.with(|state| {
             state.look_for_input()?;
             let readiness = state.readiness();
-            state.settle();
+            state.settle(true);
             readiness
         });
         let (readable, writable) = readiness.unwrap_or(Err(Error::Terminated))?;
@@ -73,7 +73,7 @@ impl<K: Kind, E: Environment> Socket<K, E> {
     /// # Errors
     /// [`Error::Io`] if the system has no descriptors left, [`Error::Terminated`], [`Error::Forked`].
     pub fn descriptor(&mut self) -> Result<Descriptor> {
-        self.cell().descriptor()
+        self.cell().descriptor(false)
     }
 
     /// What the socket can do now (`ZMQ_EVENTS`). Does not wait.
@@ -91,7 +91,17 @@ impl AnySocket {
     /// # Errors
     /// As there.
     pub fn descriptor(&mut self) -> Result<Descriptor> {
-        self.cell().descriptor()
+        self.cell().descriptor(false)
+    }
+
+    /// As [`descriptor`](AnySocket::descriptor), for loops that are made for libzmq's `ZMQ_FD`: it becomes readable when
+    /// there is news, and is so until [`readiness`](AnySocket::readiness) was asked, or a call found nothing to do, even if
+    /// messages wait then. So whoever was told to look must look until nothing is left.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn edge_descriptor(&mut self) -> Result<Descriptor> {
+        self.cell().descriptor(true)
     }
 
     /// As [`Socket::readiness`](crate::Socket::readiness).
@@ -100,5 +110,27 @@ impl AnySocket {
     /// As there.
     pub fn readiness(&mut self) -> Result<Readiness> {
         self.cell().readiness()
+    }
+
+    /// Has a [`Watcher`] wait for news of the socket, and returns the name of the membership. Around its waits ask for the
+    /// [`readiness_so_far`](AnySocket::readiness_so_far). A [`Poller`](crate::Poller) does both.
+    ///
+    /// # Errors
+    /// [`Error::Terminated`].
+    pub fn join(&mut self, watcher: &mut Watcher) -> Result<usize> {
+        self.cell().with(|state| watcher.add(&state.base)).ok_or(Error::Terminated)
+    }
+
+    /// What the socket can do now as far as it knows, without looking for input.
+    ///
+    /// # Errors
+    /// [`Error::Terminated`], [`Error::Forked`].
+    pub fn readiness_so_far(&mut self) -> Result<Readiness> {
+        let readiness = self.cell().with(|state| {
+            state.base.rest();
+            state.readiness()
+        });
+        let (readable, writable) = readiness.unwrap_or(Err(Error::Terminated))?;
+        Ok(Readiness { readable, writable })
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::patterns::cannot_subscribe;
 use std::sync::Arc;
-use zmq_core::{Message, Peer, PipeEvent, Result, SocketBase};
+use zmq_core::{Frame, Message, Peer, PipeEvent, Result, SocketBase};
 
 /// A socket type: how it sends, receives, and follows the coming and going of its peers. Called by the thread that
 /// owns the socket, never concurrently; never blocks.
@@ -26,6 +26,16 @@ pub trait Pattern: Send + 'static {
 
     /// Whether [`try_send`](Pattern::try_send) would send now.
     fn can_send(&mut self, base: &mut SocketBase) -> bool;
+
+    /// Whether [`try_send`](Pattern::try_send) would send a message that begins with this frame now. `false`: nobody has
+    /// room, and the pipes concerned will report.
+    ///
+    /// # Errors
+    /// As [`try_send`](Pattern::try_send), as far as the first frame tells.
+    fn can_begin(&mut self, first: &Frame, base: &mut SocketBase) -> Result<bool> {
+        let _ = first;
+        Ok(self.can_send(base))
+    }
 
     /// Whether [`try_receive`](Pattern::try_receive) would bring a message now.
     fn can_receive(&mut self, base: &mut SocketBase) -> bool;
@@ -58,6 +68,10 @@ impl Pattern for Box<dyn Pattern> {
 
     fn can_send(&mut self, base: &mut SocketBase) -> bool {
         (**self).can_send(base)
+    }
+
+    fn can_begin(&mut self, first: &Frame, base: &mut SocketBase) -> Result<bool> {
+        (**self).can_begin(first, base)
     }
 
     fn can_receive(&mut self, base: &mut SocketBase) -> bool {

@@ -37,6 +37,7 @@ pub struct Poller {
     sockets: Vec<Entry>,
     descriptors: Vec<Descriptor>,
     ready: Vec<PollEvent>,
+    interruptible: bool,
     /// Whose poll it is: a child of this process must not touch it.
     process: u32,
 }
@@ -136,6 +137,7 @@ impl Poller {
             sockets: Vec::new(),
             descriptors: Vec::new(),
             ready: Vec::new(),
+            interruptible: false,
             process: std::process::id(),
         })
     }
@@ -166,6 +168,11 @@ impl Poller {
         Ok(())
     }
 
+    /// Whether a signal handler that runs during a wait ends it with [`Error::Interrupted`]. Default off: the wait goes on.
+    pub fn set_interruptible(&mut self, interruptible: bool) {
+        self.interruptible = interruptible;
+    }
+
     /// Forgets what was added as `key`. `false`: nothing was, or this is a forked child.
     pub fn remove(&mut self, key: usize) -> bool {
         if self.check_process().is_err() {
@@ -187,7 +194,8 @@ impl Poller {
     ///
     /// # Errors
     /// [`Error::Terminated`] if the context of one of the sockets was shut down; [`Error::Forked`] in a child of the
-    /// process that made the poller; [`Error::Io`].
+    /// process that made the poller; [`Error::Interrupted`] if it is [interruptible](Poller::set_interruptible);
+    /// [`Error::Io`].
     pub fn wait(&mut self, timeout: Option<Duration>) -> Result<&[PollEvent]> {
         self.wait_for(timeout, |event| event.readable)
     }
@@ -228,7 +236,11 @@ impl Poller {
 
     /// Waits for news, and adds the descriptors that are ready.
     fn watch(&mut self, deadline: Option<Instant>) -> Result<()> {
-        let members = self.watcher.wait(deadline)?;
+        self.watcher.wait(deadline)?;
+        if self.interruptible && self.watcher.was_interrupted() {
+            return Err(Error::Interrupted);
+        }
+        let members = self.watcher.ready();
         let descriptors = self.descriptors.iter().filter(|descriptor| members.contains(&descriptor.member));
         self.ready.extend(descriptors.map(|descriptor| PollEvent {
             key: descriptor.key,

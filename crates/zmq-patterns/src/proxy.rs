@@ -18,7 +18,8 @@ const CONTROL: usize = 2;
 /// a request broker, XSUB and XPUB a forwarder, PULL and PUSH a streamer (`zmq_proxy`).
 ///
 /// # Errors
-/// [`Error::Terminated`] when the context is shut down; others if a socket cannot pass what it is given.
+/// [`Error::Terminated`] when the context is shut down; [`Error::Interrupted`] if the frontend is
+/// [`interruptible`](zmq_core::Options::interruptible), and not while a message waits for room; others if a socket cannot pass what it is given.
 pub fn proxy(frontend: &mut AnySocket, backend: &mut AnySocket) -> Result<()> {
     Proxy::new(frontend, backend, None).run(None)
 }
@@ -106,6 +107,7 @@ impl<'a> Proxy<'a> {
 
     fn run(mut self, mut control: Option<&mut AnySocket>) -> Result<()> {
         let mut poller = Poller::new()?;
+        poller.set_interruptible(self.frontend.socket.is_interruptible());
         poller.add(self.frontend.socket, FRONTEND)?;
         poller.add(self.backend.socket, BACKEND)?;
         if let Some(control) = control.as_deref_mut() {
@@ -221,7 +223,7 @@ fn pass(from: &mut Side<'_>, to: &mut Side<'_>, mut capture: Option<&mut AnySock
         let size = message.size();
         match to.socket.send_timeout(message, PATIENCE) {
             Ok(()) => to.sent.count(size),
-            Err(failed) if matches!(failed.error, Error::Timeout { .. }) => {
+            Err(failed) if matches!(failed.error, Error::Timeout { .. } | Error::Interrupted) => {
                 from.held = Some(failed.message);
                 return Ok(());
             }

@@ -246,6 +246,17 @@ impl Pattern for RouterPattern {
         !is_mandatory(base) || self.outlets.iter_mut().any(|outlet| outlet.can_send())
     }
 
+    fn can_begin(&mut self, first: &Frame, base: &mut SocketBase) -> Result<bool> {
+        if !is_mandatory(base) {
+            return Ok(true);
+        }
+        let route = self.routes.get(first.as_bytes()).copied();
+        let Some(outlet) = route.and_then(|id| self.outlets.get_mut(id)) else {
+            return Err(Error::Unroutable { routing_id: first.to_vec() });
+        };
+        Ok(outlet.can_send() || !outlet.wait_for_room())
+    }
+
     fn can_receive(&mut self, _: &mut SocketBase) -> bool {
         let can = self.incoming.can_receive();
         self.forget_finished();

@@ -102,6 +102,8 @@ pub(crate) struct State<P> {
     news: Vec<PipeEvent>,
     /// For an event loop of somebody else, once it has asked.
     watcher: Option<Box<Watcher>>,
+    /// Whether that loop wants to hear of news only, not of what it leaves.
+    edge: bool,
 }
 
 /// A pattern that must not be dropped in a forked child: locks of its pipes may be held by threads that do not exist
@@ -150,6 +152,15 @@ impl<S> Cell<S> {
 }
 
 impl<P: Pattern> Cell<State<P>> {
+    pub(crate) fn begin(
+        &mut self,
+        first: &Frame,
+        patience: impl FnOnce(&State<P>) -> Patience,
+    ) -> Result<()> {
+        self.with(|state| state.call(patience, |state, patience| state.begin(first, patience)))
+            .unwrap_or(Err(Error::Terminated))
+    }
+
     #[inline]
     pub(crate) fn send(
         &mut self,
@@ -229,7 +240,7 @@ impl<P: Pattern> State<P> {
 
     pub(crate) fn with_parts(base: SocketBase, pattern: P) -> State<P> {
         let pattern = Inherited { pattern: Some(pattern), process: std::process::id() };
-        State { pattern, base, news: Vec::new(), watcher: None }
+        State { pattern, base, news: Vec::new(), watcher: None, edge: false }
     }
 
     fn into_parts(mut self) -> Option<(SocketBase, P)> {
@@ -272,9 +283,10 @@ impl<P: Pattern> State<P> {
         }
     }
 
-    /// A descriptor that is readable while there is work.
-    pub(crate) fn descriptor(&mut self) -> Result<OwnedFd> {
+    /// A descriptor that is readable while there is work; with `edge`: when there is news.
+    pub(crate) fn descriptor(&mut self, edge: bool) -> Result<OwnedFd> {
         self.base.check_process()?;
+        self.edge = edge;
         let watcher = match &mut self.watcher {
             Some(watcher) => watcher,
             none => {
@@ -288,19 +300,23 @@ impl<P: Pattern> State<P> {
         watcher.descriptor()
     }
 
-    /// After a call: the descriptor is readable if and only if there is something to receive, or news since.
+    /// After a call: the descriptor is readable if and only if there is something to receive, or news since. If it is one
+    /// for edges: after a call that has `told` all there is, only if there is news since.
     #[inline]
-    pub(crate) fn settle(&mut self) {
-        if self.watcher.is_some() {
+    pub(crate) fn settle(&mut self, told: bool) {
+        if self.watcher.is_some() && (told || !self.edge) {
             self.settle_watcher();
         }
     }
 
     #[cold]
     fn settle_watcher(&mut self) {
-        self.follow();
+        if !self.edge {
+            self.follow();
+        }
         let (Some(watcher), Some(pattern)) = (&mut self.watcher, &mut self.pattern.pattern) else { return };
-        let settled = !pattern.can_receive(&mut self.base) && watcher.settle().is_ok();
+        let nothing_left = self.edge || !pattern.can_receive(&mut self.base);
+        let settled = nothing_left && watcher.settle().is_ok();
         // News that came before the watcher was armed again is found here, later news rings.
         if !settled || self.base.has_events() || self.base.check().is_err() {
             watcher.ring();
@@ -340,11 +356,11 @@ impl<P: Pattern> State<P> {
         // In two arms, so that no result moves: this is the way of every message.
         match work(self, patience) {
             Ok(()) => {
-                self.settle();
+                self.settle(false);
                 Ok(())
             }
             Err(error) => {
-                self.settle();
+                self.settle(true);
                 Err(error)
             }
         }
@@ -372,6 +388,25 @@ impl<P: Pattern> State<P> {
         let result = pattern.try_send(message, &mut self.base);
         self.base.end_send(matches!(result, Ok(true)));
         result
+    }
+
+    /// Waits until a message that begins with this frame can be sent.
+    pub(crate) fn begin(&mut self, first: &Frame, patience: Patience) -> Result<()> {
+        let mut pumped = false;
+        loop {
+            self.base.check()?;
+            self.follow();
+            let Some(pattern) = &mut self.pattern.pattern else { return Err(Error::Terminated) };
+            if pattern.can_begin(first, &mut self.base)? {
+                return Ok(());
+            }
+            // To write what waits may make room.
+            if std::mem::replace(&mut pumped, true) {
+                patience.wait(&mut self.base)?;
+            } else {
+                self.base.pump();
+            }
+        }
     }
 
     /// Writes what waits, which may make room; then waits for it.

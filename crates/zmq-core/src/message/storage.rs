@@ -178,6 +178,16 @@ impl Storage {
         Some(&mut many.frames)
     }
 
+    /// The piece, if that is what it holds.
+    pub(super) fn into_piece(self) -> Result<Piece, Storage> {
+        if self.tag() != PIECE {
+            return Err(self);
+        }
+        let mut storage = ManuallyDrop::new(self);
+        // SAFETY: the tag says that it is this field; it is taken once, since `storage` is not dropped.
+        Ok(unsafe { ManuallyDrop::take(&mut storage.piece) }.piece)
+    }
+
     pub(super) fn into_content(self) -> Content {
         let mut storage = ManuallyDrop::new(self);
         match storage.tag() {

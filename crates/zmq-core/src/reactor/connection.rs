@@ -7,9 +7,10 @@ use crate::monitor::DisconnectReason;
 use crate::peer::Peer;
 use crate::security::{Claim, Verdict};
 use crate::transport::Stream;
-use crate::zmtp::{Engine, Event, ProtocolError};
+use crate::zmtp::{Config, Engine, Event, ProtocolError};
 use mio::Interest;
 use std::io::{self, IoSlice};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Bytes read, and batches written, in one turn of one connection, so that the others have theirs.
@@ -101,10 +102,16 @@ struct Backlog {
 
 impl Connection {
     /// Over a stream that is established and registered.
-    pub(super) fn new(stream: Box<dyn Stream>, token: usize, awaits_writable: bool, env: &Env) -> Connection {
+    pub(super) fn new(
+        stream: Box<dyn Stream>,
+        token: usize,
+        awaits_writable: bool,
+        config: &Arc<Config>,
+        env: &Env,
+    ) -> Connection {
         Connection {
             stream,
-            engine: Engine::new(env.config.clone(), env.now),
+            engine: Engine::new(config.clone(), env.now),
             token,
             readable: true,
             writable: true,

@@ -4,10 +4,12 @@ use super::Env;
 use super::arrivals::{Arrivals, Seat};
 use crate::endpoint::Endpoint;
 use crate::monitor::Event;
+use crate::settings::Settings;
 use crate::transport::{Listener, Stream, is_not_allowed};
 use mio::Interest;
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Connections accepted, or sent away, in one turn.
@@ -21,6 +23,8 @@ const RETRY_MAX: Duration = Duration::from_secs(1);
 pub(super) struct Listening {
     endpoint: Endpoint,
     listener: Box<dyn Listener>,
+    /// What its connections go by.
+    settings: Arc<Settings>,
     arrivals: Arrivals,
     /// Accepted sessions that may still be in their handshake, oldest first; some may be gone, and their tokens have gone
     /// to others.
@@ -40,6 +44,7 @@ impl Listening {
     pub(super) fn new(
         endpoint: Endpoint,
         mut listener: Box<dyn Listener>,
+        settings: Arc<Settings>,
         token: usize,
         env: &Env,
     ) -> io::Result<Listening> {
@@ -48,6 +53,7 @@ impl Listening {
         Ok(Listening {
             endpoint,
             listener,
+            settings,
             arrivals: Arrivals::new(env.now),
             waiting: VecDeque::new(),
             retry_at: None,
@@ -82,8 +88,8 @@ impl Listening {
 
     /// `None`: there are too many; the connection is closed before a byte is exchanged.
     fn seat(&mut self, stream: Box<dyn Stream>, env: &Env) -> Option<(Box<dyn Stream>, Seat)> {
-        let costly = env.config.security.mechanism().is_costly();
-        match self.arrivals.admit(&stream.peer_address(), costly, env.options(), env.now) {
+        let costly = self.settings.config.security.mechanism().is_costly();
+        match self.arrivals.admit(&stream.peer_address(), costly, &self.settings.options, env.now) {
             Ok(seat) => Some((stream, seat)),
             Err(refusal) => {
                 self.report(refusal, env);
@@ -118,6 +124,10 @@ impl Listening {
 
     pub(super) fn put_waiting(&mut self, waiting: VecDeque<usize>) {
         self.waiting = waiting;
+    }
+
+    pub(super) fn settings(&self) -> &Arc<Settings> {
+        &self.settings
     }
 
     pub(super) fn endpoint(&self) -> &Endpoint {

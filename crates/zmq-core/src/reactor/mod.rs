@@ -13,11 +13,10 @@ mod zap;
 use crate::driver::Driver;
 use crate::endpoint::Endpoint;
 use crate::monitor::Event;
-use crate::options::Options;
 use crate::posted::Posts;
+use crate::settings::Settings;
 use crate::shared::SocketShared;
 use crate::transport::{Listener, Transport};
-use crate::zmtp;
 use bytes::Bytes;
 use listening::Listening;
 use mio::{Interest, Registry, Token};
@@ -54,6 +53,7 @@ pub(crate) struct Target {
     pub(crate) transport: Arc<dyn Transport>,
     /// What a ROUTER calls this peer, whatever it says; may be empty.
     pub(crate) routing_id: Bytes,
+    pub(crate) settings: Arc<Settings>,
 }
 
 pub(crate) struct Reactor {
@@ -85,7 +85,6 @@ pub(crate) struct Env {
     registry: Registry,
     driver: Weak<Driver>,
     shared: Arc<SocketShared>,
-    config: Arc<zmtp::Config>,
     /// The time at the beginning of the turn.
     now: Instant,
     random: Random,
@@ -101,10 +100,6 @@ struct Closing {
 }
 
 impl Env {
-    fn options(&self) -> &Options {
-        &self.shared.options
-    }
-
     fn emit(&self, event: impl FnOnce() -> Event) {
         self.shared.monitor.emit(event);
     }
@@ -141,11 +136,10 @@ impl<S: mio::event::Source + ?Sized> AsSource for Box<S> {
 
 impl Reactor {
     pub(crate) fn new(registry: Registry, driver: Weak<Driver>, shared: Arc<SocketShared>) -> Reactor {
-        let config = Arc::new(zmtp::Config::new(shared.socket_type, &shared.options));
         let alive = shared.context.alive(shared.socket_type, driver.clone());
         let now = shared.context.world.now();
         let random = Random::new(shared.context.world.random());
-        let env = Env { registry, driver, shared, config, now, random, closing: None, _alive: alive };
+        let env = Env { registry, driver, shared, now, random, closing: None, _alive: alive };
         Reactor {
             links: Slab::new(),
             timers: BTreeSet::new(),
@@ -161,11 +155,16 @@ impl Reactor {
 /// Commands of the application, between turns.
 impl Reactor {
     /// Accepts connections from now on.
-    pub(crate) fn listen(&mut self, endpoint: Endpoint, listener: Box<dyn Listener>) -> io::Result<()> {
+    pub(crate) fn listen(
+        &mut self,
+        endpoint: Endpoint,
+        listener: Box<dyn Listener>,
+        settings: Arc<Settings>,
+    ) -> io::Result<()> {
         self.begin_turn();
         let entry = self.links.vacant_entry();
         let token = entry.key();
-        let listening = Listening::new(endpoint, listener, token, &self.env)?;
+        let listening = Listening::new(endpoint, listener, settings, token, &self.env)?;
         entry.insert(Entry { link: Link::Listening(listening), armed: None });
         Ok(())
     }
@@ -354,14 +353,15 @@ impl Reactor {
     fn accept(&mut self, token: usize) {
         let Some(Entry { link: Link::Listening(listening), .. }) = self.links.get_mut(token) else { return };
         let accepted = listening.accept(&self.env);
-        let endpoint = listening.endpoint().clone();
+        let (endpoint, settings) = (listening.endpoint().clone(), listening.settings().clone());
         if accepted.again {
             self.again.push(token);
         }
         for (stream, seat) in accepted.guests {
             let entry = self.links.vacant_entry();
             let newcomer = entry.key();
-            let session = Session::accepted(endpoint.clone(), stream, seat, newcomer, &mut self.env);
+            let session =
+                Session::accepted(endpoint.clone(), stream, seat, settings.clone(), newcomer, &mut self.env);
             entry.insert(Entry { link: Link::Session(Box::new(session)), armed: None });
             self.with_session(newcomer, |session, env| session.start(env));
             self.limit_handshakes(token, newcomer);
@@ -371,10 +371,10 @@ impl Reactor {
 
     /// Counts a newcomer, and turns the oldest away if too many are in the middle of their handshake.
     fn limit_handshakes(&mut self, listener: usize, newcomer: usize) {
-        let limit = self.env.options().max_pending_handshakes;
         let Some(Entry { link: Link::Listening(listening), .. }) = self.links.get_mut(listener) else {
             return;
         };
+        let limit = listening.settings().options.max_pending_handshakes;
         let mut waiting = listening.take_waiting();
         // Whoever had its token before is gone: without this the newcomer would be the oldest too, and turned away.
         waiting.retain(|token| *token != newcomer);

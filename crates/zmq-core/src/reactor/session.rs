@@ -6,7 +6,7 @@
 //!                  +- Waiting <-+--------+     lost: only the connecting side comes back
 //! ```
 //! An accepted session starts in `Open`. The pipe to the socket is made at once or when the handshake is complete
-//! (`SocketShared::attaches_early`), and outlives the connection in the first case.
+//! (`Settings::attaches_early`), and outlives the connection in the first case.
 
 use super::arrivals::Seat;
 use super::connection::{Connection, Fault, Input, Output};
@@ -20,6 +20,7 @@ use crate::monitor::{DisconnectReason, Event};
 use crate::options::Options;
 use crate::peer::Peer;
 use crate::security::{Claim, Verdict};
+use crate::settings::Settings;
 use crate::subscriptions::{as_subscription, subscription};
 use crate::sync::lock;
 use crate::transport::{PolledTransport, Stream, Transport, TransportKind};
@@ -27,6 +28,7 @@ use crate::zmtp::ProtocolError;
 use bytes::Bytes;
 use mio::Interest;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a peer that was told that nothing follows has to close its side, so that what it sent meanwhile does not
@@ -35,6 +37,7 @@ const FAREWELL: Duration = Duration::from_millis(500);
 
 pub(super) struct Session {
     token: usize,
+    settings: Arc<Settings>,
     origin: Origin,
     stage: Stage,
     pipe: Option<Pipe>,
@@ -96,10 +99,11 @@ pub(super) enum Outcome {
 
 impl Session {
     pub(super) fn connecting(target: Target, token: usize, env: &mut Env) -> Session {
-        let delay = env.options().reconnect_interval.unwrap_or_default();
+        let settings = target.settings.clone();
+        let delay = settings.options.reconnect_interval.unwrap_or_default();
         let retry = Retry { target, delay, was_up: false };
-        let mut session = Session::new(token, Origin::Connecting(Box::new(retry)));
-        if session.attaches_early(env) {
+        let mut session = Session::new(token, settings, Origin::Connecting(Box::new(retry)));
+        if session.attaches_early() {
             session.attach(None, env);
         }
         session
@@ -109,19 +113,22 @@ impl Session {
         endpoint: Endpoint,
         stream: Box<dyn Stream>,
         seat: Seat,
+        settings: Arc<Settings>,
         token: usize,
         env: &mut Env,
     ) -> Session {
         let peer = stream.peer_address();
         env.emit(|| Event::Accepted { endpoint: endpoint.clone(), peer });
-        let mut session = Session::new(token, Origin::Accepted { endpoint, seat });
-        session.stage = Stage::Open(Connection::new(stream, token, false, env));
+        let connection = Connection::new(stream, token, false, &settings.config, env);
+        let mut session = Session::new(token, settings, Origin::Accepted { endpoint, seat });
+        session.stage = Stage::Open(connection);
         session
     }
 
-    fn new(token: usize, origin: Origin) -> Session {
+    fn new(token: usize, settings: Arc<Settings>, origin: Origin) -> Session {
         Session {
             token,
+            settings,
             origin,
             stage: Stage::Between,
             pipe: None,
@@ -311,14 +318,14 @@ impl Session {
         let (transport, address) =
             (retry.target.transport.clone(), retry.target.endpoint.address().to_owned());
         let Some(polled) = polled(&*transport) else { return Outcome::Gone };
-        if !polled.resolve_blocks(&address, &env.options().stream) {
-            return match polled.resolve(&address, &env.options().stream) {
+        if !polled.resolve_blocks(&address, &self.settings.options.stream) {
+            return match polled.resolve(&address, &self.settings.options.stream) {
                 Ok(addresses) => self.open_next(addresses, None, env),
                 Err(error) => self.retry(&error.to_string(), env),
             };
         }
         self.stage = Stage::Resolving;
-        let (driver, token, options) = (env.driver.clone(), self.token, env.options().stream.clone());
+        let (driver, token, options) = (env.driver.clone(), self.token, self.settings.options.stream.clone());
         let look_up = move || {
             let result = match self::polled(&*transport) {
                 Some(polled) => polled.resolve(&address, &options),
@@ -345,7 +352,7 @@ impl Session {
         while let Some(address) = addresses.pop() {
             match self.open(&*transport, &address, env) {
                 Ok(stream) => {
-                    let timeout = opening_timeout(env.options());
+                    let timeout = opening_timeout(&self.settings.options);
                     let until = timeout.and_then(|timeout| env.now.checked_add(timeout));
                     self.stage = Stage::Opening { stream, rest: addresses, until };
                     return self.check_established(env);
@@ -359,7 +366,7 @@ impl Session {
 
     fn open(&self, transport: &dyn Transport, address: &str, env: &Env) -> io::Result<Box<dyn Stream>> {
         let Some(polled) = polled(transport) else { return Err(io::ErrorKind::Unsupported.into()) };
-        let mut stream = polled.open(address, &env.options().stream)?;
+        let mut stream = polled.open(address, &self.settings.options.stream)?;
         env.register(&mut stream, self.token, Interest::READABLE | Interest::WRITABLE)?;
         Ok(stream)
     }
@@ -378,7 +385,8 @@ impl Session {
                 let Stage::Opening { stream, .. } = self.take_stage() else { return Outcome::Settled };
                 let peer = stream.peer_address();
                 env.emit(|| Event::Connected { endpoint: self.endpoint().clone(), peer });
-                self.stage = Stage::Open(Connection::new(stream, self.token, true, env));
+                self.stage =
+                    Stage::Open(Connection::new(stream, self.token, true, &self.settings.config, env));
                 self.begin(env)
             }
             Ok(false) => Outcome::Settled,
@@ -392,7 +400,7 @@ impl Session {
         self.stage = Stage::Between;
         let Origin::Connecting(retry) = &mut self.origin else { return Outcome::Gone };
         let endpoint = retry.target.endpoint.clone();
-        let options = &env.shared.options;
+        let options = &self.settings.options;
         // A socket that is gone, or has let this peer go, does not wait for it.
         let queued = self.pipe.as_mut().map_or(0, |pipe| pipe.inlet.queued());
         let ended = self.pipe.as_mut().is_some_and(|pipe| pipe.inlet.is_finished());
@@ -427,7 +435,7 @@ impl Session {
     fn begin(&mut self, env: &mut Env) -> Outcome {
         match &self.stage {
             Stage::Open(connection)
-                if env.config.security.mechanism().shows_credentials()
+                if self.settings.config.security.mechanism().shows_credentials()
                     && connection.stream().leaves_this_machine() =>
             {
                 self.lose(Fault::Protocol(ProtocolError::ClearText), env)
@@ -522,11 +530,12 @@ impl Session {
         let Stage::Open(connection) = &mut self.stage else { return Ok(None) };
         claim.address = connection.stream().peer_address();
         claim.process = connection.stream().credentials();
-        let Some(authenticator) = &env.options().authenticator else {
+        let Some(authenticator) = &self.settings.options.authenticator else {
             return connection.decide(Verdict::fail(), env);
         };
         if let Some(domain) = authenticator.zap_domain() {
-            self.inquiry = Inquiry::start(&claim, domain, self.token, env).map(Box::new);
+            self.inquiry = Inquiry::start(&claim, domain, &self.settings.options.routing_id, self.token, env)
+                .map(Box::new);
             if self.inquiry.is_some() {
                 return self.hear_verdict(env);
             }
@@ -556,7 +565,7 @@ impl Session {
             if !retry.target.routing_id.is_empty() {
                 peer.routing_id = retry.target.routing_id.clone();
             }
-            retry.delay = env.options().reconnect_interval.unwrap_or_default();
+            retry.delay = self.settings.options.reconnect_interval.unwrap_or_default();
             if std::mem::replace(&mut retry.was_up, true) {
                 env.shared.counters.io.reconnects.add_shared(1);
             }
@@ -571,16 +580,16 @@ impl Session {
             None => self.attach(Some(peer.clone()), env),
         }
         let Some(pipe) = &mut self.pipe else { return false };
-        if let Some(notice) = shared.notice_of_arrival() {
+        if let Some(notice) = self.settings.notice_of_arrival() {
             pipe.outlet.introduce(notice);
         }
         env.shared.counters.io.connections.add_shared(1);
         env.emit(|| Event::HandshakeSucceeded { endpoint: self.endpoint().clone(), peer: peer.clone() });
         self.peer = Some(peer);
-        if env.options().probe_router {
+        if self.settings.options.probe_router {
             self.push(&Message::from(""));
         }
-        if let Some(hello) = &shared.options.hello_message {
+        if let Some(hello) = &self.settings.options.hello_message {
             self.push(&Message::from(hello.clone()));
         }
         if shared.socket_type.subscribes() {
@@ -633,11 +642,11 @@ impl Session {
     fn attach(&mut self, peer: Option<Peer>, env: &mut Env) {
         let Some(driver) = env.driver.upgrade() else { return };
         let shared = &env.shared;
-        let options = &shared.options;
+        let settings = &self.settings;
         let Some(key) = shared.new_pipe_key() else { return };
         let socket = Joint::with(key.clone());
-        let (to_peer, from_socket) = new_pipe(options.send_hwm, shared.conflates_outgoing());
-        let (to_socket, from_peer) = new_pipe(options.recv_hwm, shared.conflates_incoming());
+        let (to_peer, from_socket) = new_pipe(settings.options.send_hwm, settings.conflates_outgoing());
+        let (to_socket, from_peer) = new_pipe(settings.options.recv_hwm, settings.conflates_incoming());
         self.pipe = Some(Pipe {
             inlet: Inlet::new(from_socket, Far::Socket(socket.clone()), key.clone()),
             outlet: Outlet::new(to_socket, Far::Socket(socket), key.clone()),
@@ -651,8 +660,8 @@ impl Session {
     }
 
     /// Whether the socket queues for a peer that is not there. A ROUTER does for one that it has named itself.
-    fn attaches_early(&self, env: &Env) -> bool {
-        env.shared.attaches_early() || self.promised_peer().is_some()
+    fn attaches_early(&self) -> bool {
+        self.settings.attaches_early() || self.promised_peer().is_some()
     }
 
     /// What is known of a peer before it is there: the routing id that it is to be given.
@@ -678,7 +687,7 @@ impl Session {
             Fault::Refused(_) => true,
             Fault::PeerClosed | Fault::Io(_) => false,
         };
-        self.tell_of_loss(env);
+        self.tell_of_loss();
         let reason = DisconnectReason::from(fault);
         let error = reason.to_string();
         self.report_end(reason, env);
@@ -692,7 +701,7 @@ impl Session {
             return Outcome::Gone;
         }
         match &self.pipe {
-            Some(pipe) if self.attaches_early(env) => {
+            Some(pipe) if self.attaches_early() => {
                 env.shared.outgoing.post_state(PipeEvent::Down(pipe.id));
                 env.shared.incoming.post_state(PipeEvent::Down(pipe.id));
             }
@@ -705,10 +714,10 @@ impl Session {
     }
 
     /// The socket receives what it wants to hear of a peer that is lost.
-    fn tell_of_loss(&mut self, env: &Env) {
+    fn tell_of_loss(&mut self) {
         let accepted = matches!(self.origin, Origin::Accepted { .. });
         if let (Some(_), Some(pipe)) = (&self.peer, &mut self.pipe) {
-            let [notice, parting] = env.shared.parting_messages(accepted, !accepted);
+            let [notice, parting] = self.settings.parting_messages(accepted, !accepted);
             notice.into_iter().chain(parting).for_each(|message| pipe.outlet.introduce(message));
         }
     }

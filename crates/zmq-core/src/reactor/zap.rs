@@ -27,12 +27,12 @@ pub(super) struct Inquiry {
 
 impl Inquiry {
     /// Asks about a peer. `None`: there is no handler.
-    pub fn start(claim: &Claim, domain: &str, token: usize, env: &Env) -> Option<Inquiry> {
+    pub fn start(claim: &Claim, domain: &str, routing_id: &[u8], token: usize, env: &Env) -> Option<Inquiry> {
         let endpoint: Endpoint = ZAP_ENDPOINT.parse().ok()?;
         let transport = env.shared.context.transport(&endpoint).ok()?;
         let TransportKind::Direct(transport) = transport.kind() else { return None };
         let handler = transport.bound(endpoint.address())?;
-        let question = question(claim, domain, &env.options().routing_id);
+        let question = question(claim, domain, routing_id);
         let (question, answer) = handler.ask(question, (env.driver.clone(), token))?;
         Some(Inquiry { answer, _question: question })
     }

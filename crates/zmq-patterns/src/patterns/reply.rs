@@ -95,6 +95,13 @@ impl Pattern for Replier {
         self.asked.is_some()
     }
 
+    fn can_begin(&mut self, _: &Frame, _: &mut SocketBase) -> Result<bool> {
+        if self.asked.is_none() {
+            return Err(Error::State { hint: OUT_OF_TURN_SEND });
+        }
+        Ok(true)
+    }
+
     fn can_receive(&mut self, _: &mut SocketBase) -> bool {
         self.asked.is_none() && self.incoming.can_receive()
     }

@@ -139,6 +139,13 @@ impl Pattern for Requester {
         (self.awaited.is_none() || base.options().req_relaxed) && self.outgoing.can_send()
     }
 
+    fn can_begin(&mut self, _: &Frame, base: &mut SocketBase) -> Result<bool> {
+        if self.awaited.is_some() && !base.options().req_relaxed {
+            return Err(Error::State { hint: OUT_OF_TURN_SEND });
+        }
+        Ok(self.outgoing.can_send())
+    }
+
     fn can_receive(&mut self, _: &mut SocketBase) -> bool {
         self.awaited.is_some() && self.incoming.can_receive()
     }
