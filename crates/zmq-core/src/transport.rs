@@ -128,6 +128,13 @@ pub trait Stream: Source + Send {
     /// Any; ignored.
     fn shutdown_write(&mut self) -> io::Result<()>;
 
+    /// After [`shutdown_write`](Stream::shutdown_write): whether everything that was written has reached the peer's
+    /// system, so that dropping the stream loses nothing. Until it is so, a socket that is gone keeps the stream, as
+    /// long as its linger allows. A transport that cannot tell, or loses nothing anyway, says yes.
+    fn is_delivered(&self) -> bool {
+        true
+    }
+
     /// The peer's address for showing; empty if there is none.
     fn peer_address(&self) -> String;
 

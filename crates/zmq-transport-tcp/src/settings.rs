@@ -148,6 +148,25 @@ pub(crate) fn apply_device(_: &Socket, _: Option<&str>) -> io::Result<()> {
     Ok(())
 }
 
+/// After the end was written: whether the peer's system has acknowledged it, and with it all that came before. `true` where
+/// the system does not say.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn is_acknowledged(stream: &mio::net::TcpStream) -> bool {
+    use nix::libc::{self, IPPROTO_TCP, TCP_INFO};
+    use nix::{getsockopt_impl, sockopt_impl, sys::socket::getsockopt};
+    // The first byte of `tcp_info` is the state; that of a connection whose end is on its way is FIN-WAIT-1 (RFC 9293,
+    // section 3.3.2), or CLOSING if the peer's end has come meanwhile.
+    const FIN_WAIT_1: u8 = 4;
+    const CLOSING: u8 = 11;
+    sockopt_impl!(State, GetOnly, IPPROTO_TCP, TCP_INFO, u8);
+    !matches!(getsockopt(stream, State), Ok(FIN_WAIT_1 | CLOSING))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn is_acknowledged(_: &mio::net::TcpStream) -> bool {
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -143,6 +143,10 @@ impl Stream for TcpStream {
         self.inner.shutdown(Shutdown::Write)
     }
 
+    fn is_delivered(&self) -> bool {
+        settings::is_acknowledged(&self.inner)
+    }
+
     fn peer_address(&self) -> String {
         self.peer.clone()
     }

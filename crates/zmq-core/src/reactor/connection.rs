@@ -32,8 +32,12 @@ pub(super) struct Connection {
     awaits_writable: bool,
     /// Bytes that were read and wait for room in the pipe.
     backlog: Backlog,
+    /// The pipe was full when it was last looked at: what has arrived may be unread.
+    stalled: bool,
     /// Messages encoded into the engine's output and not yet written as a whole.
     in_output: u64,
+    /// Why nothing more can be written. What the peer sent before is still read; then the connection ends.
+    broken: Option<io::Error>,
 }
 
 /// What pumping in has come to.
@@ -70,6 +74,8 @@ pub(super) enum Output {
     Blocked,
     /// More is there; others first.
     More,
+    /// Nothing more can be written; what has arrived is to be pumped in.
+    Broken,
 }
 
 /// Why a connection cannot go on.
@@ -118,7 +124,9 @@ impl Connection {
             hung_up: false,
             awaits_writable,
             backlog: Backlog::default(),
+            stalled: false,
             in_output: 0,
+            broken: None,
         }
     }
 
@@ -136,20 +144,20 @@ impl Connection {
     /// Reads and decodes into `outlet`; before the handshake is complete there is none.
     pub(super) fn pump_in(&mut self, mut outlet: Option<&mut Outlet>, env: &Env) -> Result<Input, Fault> {
         let mut budget = READ_BUDGET;
+        self.stalled = false;
         loop {
             if let Some(input) = self.decode(outlet.as_deref_mut(), env)? {
+                self.stalled = matches!(input, Input::Stalled);
                 return Ok(input);
             }
-            if !self.readable {
-                return Ok(Input::Drained);
-            }
-            if budget == 0 {
+            if self.readable && budget == 0 {
                 return Ok(Input::More);
             }
-            match self.read(env)? {
-                0 => return Ok(Input::Drained),
-                count => budget = budget.saturating_sub(count),
+            let count = if self.readable { self.read(env)? } else { 0 };
+            if count == 0 {
+                return self.broken.take().map_or(Ok(Input::Drained), |error| Err(Fault::Io(error)));
             }
+            budget = budget.saturating_sub(count);
         }
     }
 
@@ -220,7 +228,11 @@ impl Connection {
                 self.finish_output(env)?;
                 return Ok(Output::Drained);
             }
-            if !self.writable || !self.write(env)? {
+            let written = self.writable && self.write(env);
+            if self.broken.is_some() {
+                return Ok(Output::Broken);
+            }
+            if !written {
                 self.await_writable(true, env)?;
                 return Ok(Output::Blocked);
             }
@@ -253,26 +265,29 @@ impl Connection {
         self.in_output += messages;
     }
 
-    /// Writes once. `false`: the system takes nothing now.
-    fn write(&mut self, env: &Env) -> Result<bool, Fault> {
+    /// Writes once. `false`: the system takes nothing now, or never again.
+    fn write(&mut self, env: &Env) -> bool {
         let mut slices = [IoSlice::new(&[]); SLICES];
         let count = self.engine.output(&mut slices);
-        match self.stream.write_vectored(&slices[..count]) {
-            Ok(0) => Err(Fault::Io(io::ErrorKind::WriteZero.into())),
+        let error = match self.stream.write_vectored(&slices[..count]) {
+            Ok(0) => io::ErrorKind::WriteZero.into(),
             Ok(written) => {
                 self.engine.advance_output(written);
                 env.shared.counters.io.bytes_sent.add_shared(written as u64);
                 if self.engine.output_len() == 0 {
                     env.shared.counters.io.delivered.add_shared(std::mem::take(&mut self.in_output));
                 }
-                Ok(true)
+                return true;
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.writable = false;
-                Ok(false)
-            }
-            Err(error) => Err(Fault::Io(error)),
+            Err(error) => error,
+        };
+        self.writable = false;
+        if error.kind() != io::ErrorKind::WouldBlock {
+            self.broken = Some(error);
+            // The event that would say so may be among those that were seen already.
+            self.readable = true;
         }
+        false
     }
 
     fn finish_output(&mut self, env: &Env) -> Result<(), Fault> {
@@ -298,7 +313,7 @@ impl Connection {
     /// Tries once to write what is left: the reason why the connection is closed, for the peer.
     pub(super) fn write_farewell(&mut self, env: &Env) {
         if self.engine.output_len() > 0 && self.writable {
-            let _ = self.write(env);
+            self.write(env);
         }
     }
 
@@ -333,7 +348,7 @@ impl Connection {
 
     /// None while what has arrived waits for room in the pipe: it is we who keep the peer waiting.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        if self.backlog.start < self.backlog.end { None } else { self.engine.poll_timeout() }
+        if self.stalled { None } else { self.engine.poll_timeout() }
     }
 
     pub(super) fn is_ready(&self) -> bool {

@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a peer that was told that nothing follows has to close its side, so that what it sent meanwhile does not
-/// make the system reset the connection before it has read everything.
+/// make the system reset the connection before it has read everything. Again as long as bytes are on their way to it.
 const FAREWELL: Duration = Duration::from_millis(500);
 
 pub(super) struct Session {
@@ -217,7 +217,10 @@ impl Session {
                 let error = io::Error::new(io::ErrorKind::TimedOut, "the attempt to connect took too long");
                 self.try_next_address(error, env)
             }
-            Stage::Closing { until, .. } if *until <= env.now => Outcome::Gone,
+            Stage::Closing { connection, until } if *until <= env.now => {
+                *until = env.now.checked_add(FAREWELL).unwrap_or(env.now);
+                if connection.stream().is_delivered() { Outcome::Gone } else { Outcome::Settled }
+            }
             Stage::Open(_) => self.expire_connection(env),
             _ => Outcome::Settled,
         }
@@ -244,6 +247,7 @@ impl Session {
         let outcome = match self.pump_out(env) {
             Ok(Output::Drained) => self.sleep_or_end(pump, env),
             Ok(Output::More) => return (Outcome::Settled, true),
+            Ok(Output::Broken) => return (self.pump(env), false),
             Ok(Output::Blocked) => return (Outcome::Settled, false),
             Err(fault) => return (self.lose(fault, env), false),
         };
@@ -456,7 +460,7 @@ impl Session {
         if let Some(reason) = self.pipe.as_ref().and_then(|pipe| pipe.inlet.refusal()) {
             return Err(Fault::Refused(reason.clone()));
         }
-        let mut more = false;
+        let (mut more, mut stalled) = (false, false);
         loop {
             let mut ready = self.hear_verdict(env)?;
             if ready.is_none() {
@@ -469,7 +473,11 @@ impl Session {
                         more = true;
                         break;
                     }
-                    Input::Drained | Input::Stalled => break,
+                    Input::Stalled => {
+                        stalled = true;
+                        break;
+                    }
+                    Input::Drained => break,
                 };
             }
             if let Some(peer) = ready {
@@ -482,7 +490,8 @@ impl Session {
         let outcome = match self.pump_out(env)? {
             Output::Drained => self.sleep_or_end(Pump::Drain, env),
             Output::More => Some(Outcome::Again),
-            Output::Blocked => Some(Outcome::Settled),
+            Output::Broken if !stalled => Some(Outcome::Again),
+            Output::Blocked | Output::Broken => Some(Outcome::Settled),
         };
         Ok(match outcome {
             Some(Outcome::Settled) | None if more => Outcome::Again,
@@ -724,6 +733,9 @@ impl Session {
 
     /// Everything is written, and nothing follows.
     fn say_goodbye(&mut self, env: &mut Env) -> Outcome {
+        if let Stage::Closing { .. } = self.stage {
+            return Outcome::Settled;
+        }
         let Stage::Open(mut connection) = self.take_stage() else { return Outcome::Gone };
         if !connection.is_ready() {
             connection.close(env);

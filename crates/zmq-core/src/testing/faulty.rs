@@ -285,6 +285,10 @@ impl Stream for FaultyStream {
         self.source.inner.shutdown_write()
     }
 
+    fn is_delivered(&self) -> bool {
+        self.source.inner.is_delivered()
+    }
+
     fn peer_address(&self) -> String {
         self.source.inner.peer_address()
     }
