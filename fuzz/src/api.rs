@@ -1,9 +1,9 @@
 //! Random calls on a live context: sockets of every type over inproc, tcp and ipc, with a poller and monitors.
 
 use crate::input::{Input, with_length};
-use crate::options::change;
+use crate::options::{KINDS, change};
 use std::time::Duration;
-use zmq::{AnySocket, Context, Endpoint, Error, Event, Message, Monitor, Options, Poller, SocketType};
+use zmq::{AnySocket, Context, Endpoint, Error, Event, Message, Monitor, Options, Poller};
 
 /// Sockets that exist at once.
 const PLACES: usize = 6;
@@ -80,7 +80,7 @@ impl World {
         options.send_timeout = Some(SHORT);
         options.recv_timeout = Some(SHORT);
         options.reconnect_interval = options.reconnect_interval.map(|_| Duration::from_millis(1));
-        let socket_type = SocketType::ALL[usize::from(what) % SocketType::ALL.len()];
+        let socket_type = KINDS[usize::from(what) % KINDS.len()];
         match AnySocket::new(&self.context, socket_type, options) {
             Ok(socket) => self.sockets[place] = Some(socket),
             Err(error) => shown(&error),
@@ -238,9 +238,20 @@ fn message(input: &mut Input<'_>) -> Message {
 pub fn seeds() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     for bind in 1..4 {
-        for (ours, theirs) in
-            [(0, 0), (1, 2), (2, 1), (3, 4), (5, 6), (6, 5), (8, 7), (7, 8), (9, 10), (10, 9)]
-        {
+        for (ours, theirs) in [
+            (0, 0),
+            (1, 2),
+            (2, 1),
+            (3, 4),
+            (5, 6),
+            (6, 5),
+            (8, 7),
+            (7, 8),
+            (9, 10),
+            (10, 9),
+            (11, 5),
+            (11, 11),
+        ] {
             // Two sockets, joined; a few messages each way; the end.
             let mut seed = vec![ours, 0, 0, theirs, 1, 0, bind, 0, 6, 1, 0, 19, 0, 0, 19, 1, 0];
             for _ in 0..3 {

@@ -242,12 +242,12 @@ impl Cut<'_> {
     fn feed(&self, driven: &mut Driven, stream: &[u8]) {
         match self {
             Cut::Whole => driven.feed(stream, false),
-            Cut::Bytes => stream.chunks(1 + stream.len() / 1024).for_each(|byte| driven.feed(byte, false)),
+            Cut::Bytes => stream.chunks(1 + stream.len() / 256).for_each(|byte| driven.feed(byte, false)),
             Cut::Sizes(sizes) => {
                 let (mut rest, mut turn) = (stream, 0);
                 while !rest.is_empty() {
                     let size = sizes.get(turn % sizes.len().max(1)).copied().unwrap_or(7);
-                    let wanted = usize::from(size) * usize::from(size) / 4 + stream.len() / 512 + 1;
+                    let wanted = usize::from(size) * usize::from(size) / 4 + stream.len() / 128 + 1;
                     let (piece, later) = rest.split_at(wanted.min(rest.len()));
                     driven.feed(piece, size & 1 == 1);
                     driven.take(usize::MAX);

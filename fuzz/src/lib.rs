@@ -13,12 +13,14 @@ pub mod greeting;
 pub mod handshake;
 pub mod keys;
 pub mod metadata;
+pub mod network;
 pub mod options;
 pub mod prefix_filter;
 pub mod prefix_tree;
 pub mod session;
 pub mod subscriptions;
 pub mod traffic;
+pub mod zap;
 
 /// A target: its name, what it does with an input, and what to begin with.
 pub type Target = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
@@ -31,5 +33,6 @@ macro_rules! targets {
 }
 
 targets! {
-    greeting handshake curve metadata traffic subscriptions session endpoint keys options prefix_tree prefix_filter api
+    greeting handshake curve zap metadata traffic subscriptions session endpoint network keys options prefix_tree
+    prefix_filter api
 }

@@ -27,7 +27,7 @@ pub fn run(data: &[u8]) {
 }
 
 /// A property, most often one with a known name or a fitting value; or any bytes.
-fn piece(metadata: &mut Vec<u8>, input: &mut Input<'_>) {
+pub fn piece(metadata: &mut Vec<u8>, input: &mut Input<'_>) {
     let known;
     let (name, value): (&[u8], &[u8]) = match input.byte() % 8 {
         0 => return metadata.extend_from_slice(input.bytes()),
@@ -41,7 +41,7 @@ fn piece(metadata: &mut Vec<u8>, input: &mut Input<'_>) {
     property(metadata, name, value);
 }
 
-fn property(metadata: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+pub fn property(metadata: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     let name = &name[..name.len().min(255)];
     metadata.extend([&[name.len() as u8], name, &(value.len() as u32).to_be_bytes(), value].concat());
 }
@@ -77,7 +77,7 @@ fn judge(driven: &Driven, metadata: &[u8]) {
 }
 
 /// The properties, if all are whole and their names printable.
-fn read(metadata: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
+pub fn read(metadata: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
     let mut input = metadata;
     let mut found = Vec::new();
     while let Some((&length, rest)) = input.split_first() {
@@ -95,7 +95,7 @@ fn read(metadata: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
 }
 
 /// Looks at what can be read before the first fault.
-fn has_duplicate(metadata: &[u8]) -> bool {
+pub fn has_duplicate(metadata: &[u8]) -> bool {
     let mut known = HashSet::new();
     let readable = (0..=metadata.len()).rev().find_map(|end| read(&metadata[..end])).unwrap_or_default();
     readable.iter().any(|(name, _)| !known.insert(name.to_ascii_lowercase()))

@@ -6,12 +6,24 @@ use std::time::Duration;
 use zmq::options::{SocksProxy, XPubVerbosity, ZmtpVersion};
 use zmq::{AnySocket, Context, Error, Options, SocketType};
 use zmq_core::security::{Authenticator, Null, Plain};
+use zmq_curve::{Curve, KeyPair, SecretKey};
+
+/// All types of sockets, with the one that has no peers of its kind.
+pub const KINDS: [SocketType; 12] = {
+    let mut kinds = [SocketType::Stream; 12];
+    let mut number = 0;
+    while number < SocketType::ALL.len() {
+        kinds[number] = SocketType::ALL[number];
+        number += 1;
+    }
+    kinds
+};
 
 pub fn run(data: &[u8]) {
     static CONTEXT: OnceLock<Context> = OnceLock::new();
     let context = CONTEXT.get_or_init(|| zmq::context_builder().build().expect("a context"));
     let mut input = Input::new(data);
-    let socket_type = input.pick(&SocketType::ALL);
+    let socket_type = input.pick(&KINDS);
     let over_tcp = input.below(8) == 0;
     let mut options = Options::default();
     while !input.is_empty() {
@@ -31,7 +43,9 @@ pub fn run(data: &[u8]) {
         Err(error @ Error::Io { .. }) => return assert!(!error.to_string().is_empty()),
         Err(error) => return refused(&error),
     };
-    let peer = SocketType::ALL.into_iter().find(|kind| socket_type.is_compatible(*kind)).expect("one fits");
+    // A STREAM has peers of no type.
+    let fitting = SocketType::ALL.into_iter().find(|kind| socket_type.is_compatible(*kind));
+    let peer = fitting.unwrap_or(SocketType::Stream);
     options.subscriptions.clear();
     if let Ok(mut peer) = AnySocket::new(context, peer, options) {
         let _ = peer.connect(&bound).map(|_| peer.try_send("message"));
@@ -47,7 +61,7 @@ fn refused(error: &Error) {
 
 /// Sets one option.
 pub fn change(options: &mut Options, input: &mut Input<'_>) {
-    match input.below(56) {
+    match input.below(68) {
         0 => options.send_hwm = size(input),
         1 => options.recv_hwm = size(input),
         2 => options.conflate = input.flag(),
@@ -87,9 +101,12 @@ pub fn change(options: &mut Options, input: &mut Input<'_>) {
             options.oldest_zmtp = input.pick(&[V1_0, V2_0, V3_0, V3_1]);
         }
         32 => {
-            options.security = match input.below(3) {
+            let keys = |byte| KeyPair::from(SecretKey::from([byte; 32]));
+            options.security = match input.below(5) {
                 0 => Null.into(),
                 1 => Plain::server().into(),
+                2 => Curve::server(&keys(1)).into(),
+                3 => Curve::client(&keys(2), keys(1).public()).into(),
                 _ => match Plain::client(input.bytes(), input.bytes()) {
                     Ok(client) => client.into(),
                     Err(error) => return refused(&error),
@@ -124,8 +141,23 @@ pub fn change(options: &mut Options, input: &mut Input<'_>) {
             Err(error) => refused(&error),
         },
         52 => options.stream_notify = input.flag(),
-        53 => options.max_connections = size(input),
-        54 => options.max_handshakes_per_second = input.large() as u32,
+        53 => options.router_notify_connect = input.flag(),
+        54 => options.router_notify_disconnect = input.flag(),
+        55 => options.xpub_manual_last_value = input.flag(),
+        56 => options.hello_message = input.flag().then(|| input.bytes().to_vec().into()),
+        57 => options.disconnect_message = input.flag().then(|| input.bytes().to_vec().into()),
+        58 => options.hiccup_message = input.flag().then(|| input.bytes().to_vec().into()),
+        59 => {
+            let name = String::from_utf8_lossy(input.bytes()).into_owned();
+            options.metadata.push((name, input.bytes().to_vec().into()));
+        }
+        60 => options.stream.accept_users.push(input.large() as u32),
+        61 => options.stream.accept_groups.push(input.large() as u32),
+        62 => options.stream.accept_processes.push(input.large() as i32),
+        63 => options.stream.file_mode = input.flag().then(|| u32::from(input.number())),
+        64 => options.authenticator = Some(Authenticator::zap(String::from_utf8_lossy(input.bytes()))),
+        65 => options.max_connections = size(input),
+        66 => options.max_handshakes_per_second = input.large() as u32,
         _ => options.send_hwm = input.below(4),
     }
 }
@@ -155,7 +187,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         let value = if matches!(number, 9 | 10 | 16) { with_length(b"abc") } else { vec![1, 4, 1, 2, 3] };
         [&[number % 11, number, number][..], &value].concat()
     };
-    let mut seeds: Vec<_> = (0..51).map(one).collect();
+    let mut seeds: Vec<_> = (0..67).map(one).collect();
     seeds.push([&[3, 0][..], &(22..29).flat_map(|number| [number, 1]).collect::<Vec<_>>()].concat());
     seeds
 }

@@ -13,7 +13,7 @@ pub fn run(data: &[u8]) {
     let mut filter = PrefixFilter::new();
     let mut held = Held::new();
     let mut steps = 0;
-    while !input.is_empty() && steps < 200 {
+    while !input.is_empty() && steps < 60 {
         steps += 1;
         let (what, peer) = (input.byte(), input.below(9));
         let topic = key(&mut input);

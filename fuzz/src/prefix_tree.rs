@@ -9,7 +9,7 @@ pub fn run(data: &[u8]) {
     let mut tree = PrefixTree::new();
     let mut map = BTreeMap::new();
     let mut number = 0_u32;
-    while !input.is_empty() && number < 500 {
+    while !input.is_empty() && number < 100 {
         number += 1;
         let what = input.byte();
         let key = key(&mut input);

@@ -57,7 +57,13 @@ impl FromStr for Network {
             }
             None => return Ok(Network::from(address)),
         };
-        Ok(Network { address, prefix })
+        Ok(match address.to_canonical() {
+            // A range of IPv4 in the form of IPv6: its addresses are compared as IPv4.
+            canonical @ IpAddr::V4(_) if address.is_ipv6() && prefix >= 96 => {
+                Network { address: canonical, prefix: prefix - 96 }
+            }
+            _ => Network { address, prefix },
+        })
     }
 }
 
@@ -88,6 +94,7 @@ mod tests {
             ("2001:db8::/33", "2001:db8:7fff::", "2001:db8:8000::"),
             ("::1", "::1", "::2"),
             ("::ffff:10.0.0.1", "10.0.0.1", "10.0.0.2"),
+            ("::ffff:10.0.0.0/104", "::ffff:10.1.2.3", "11.0.0.0"),
         ] {
             let range: Network = network.parse().unwrap();
             assert!(range.contains(inside.parse().unwrap()), "{network} {inside}");

@@ -10,6 +10,9 @@ mod listening;
 mod session;
 mod zap;
 
+#[cfg(feature = "testing")]
+pub(crate) use zap::verdict as zap_verdict;
+
 use crate::driver::Driver;
 use crate::endpoint::Endpoint;
 use crate::monitor::Event;

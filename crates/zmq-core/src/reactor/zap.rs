@@ -68,7 +68,7 @@ fn without_port(address: &str) -> String {
 }
 
 /// `None`: the answer is none.
-fn verdict(answer: &Message) -> Option<Verdict> {
+pub(crate) fn verdict(answer: &Message) -> Option<Verdict> {
     let [delimiter, version, id, status, _text, user_id, metadata] = answer.frames() else { return None };
     if !delimiter.is_empty()
         || version.as_bytes() != VERSION.as_bytes()

@@ -25,6 +25,12 @@ pub use connected::{Connected, connect};
 pub use faulty::{Faults, Faulty};
 pub use simulation::{Place, Simulation};
 
+/// What an answer of a ZAP handler, with all its frames, means for the peer (RFC 27). `None`: it is none, and the peer
+/// is kept out.
+pub fn zap_verdict(answer: &crate::Message) -> Option<crate::security::Verdict> {
+    crate::reactor::zap_verdict(answer)
+}
+
 /// Says that a test does not do all of its work here, and why. Written to the standard error itself: what a passing
 /// test prints with `println!` is hidden by its harness.
 pub fn skipped(why: &str) {

@@ -216,10 +216,10 @@ pub(crate) fn parse_metadata(metadata: &[u8], limit: usize) -> Result<Vec<(Strin
         if properties.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
             return Err(ProtocolError::DuplicateProperty { name: name.into() });
         }
-        if !VOUCHED_FOR_BY_US.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)) {
-            properties.push((name.to_owned(), Bytes::copy_from_slice(value)));
-        }
+        properties.push((name.to_owned(), Bytes::copy_from_slice(value)));
     }
+    properties
+        .retain(|(name, _)| !VOUCHED_FOR_BY_US.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)));
     Ok(properties)
 }
 
@@ -340,6 +340,11 @@ mod tests {
         assert_eq!(
             parse(&metadata(&[("A", b"1"), ("a", b"2")])),
             Some(ProtocolError::DuplicateProperty { name: "a".into() })
+        );
+        // What counts for nothing may not come twice either.
+        assert_eq!(
+            parse(&metadata(&[("User-Id", b"1"), ("user-id", b"2")])),
+            Some(ProtocolError::DuplicateProperty { name: "user-id".into() })
         );
         for bad in [metadata(&[("A\n", b"1")]), metadata(&[("\u{e4}", b"1")]), b"\0\0\0\0\0".to_vec()] {
             assert!(matches!(parse(&bad), Some(ProtocolError::MalformedCommand { .. })), "{bad:?}");
