@@ -64,9 +64,9 @@ use std::sync::Mutex;
 pub use bytes::Bytes;
 pub use zmq_core::zmtp::ProtocolError;
 pub use zmq_core::{
-    Context, ContextBuilder, Credentials, DisconnectReason, Dropped, Endpoint, Error, Event, Frame, Message,
-    Monitor, Options, Peer, Result, SendError, SocketType, Stats, Undelivered, UnknownSocketType,
-    WeakContext, direct, options, security, transport, z85,
+    Context, ContextBuilder, Credentials, DisconnectReason, Dropped, Endpoint, Error, Event, Frame, HeapBody,
+    Message, Monitor, MonitorStopper, Options, Peer, Result, SendError, SocketType, Stats, Stopper,
+    Undelivered, UnknownSocketType, Wanted, Watcher, WeakContext, direct, options, security, transport, z85,
 };
 pub use zmq_patterns::{
     AnySocket, CanReceive, CanSend, CanSplit, DefaultContext, Descriptor, Environment, Kind, PollEvent,

@@ -1,0 +1,264 @@
+//! Sockets.
+
+use super::{bytes, exported, returned, text};
+use crate::context;
+use crate::error::{Errno, Result};
+use crate::options::number::USE_FD;
+use crate::proxy;
+use crate::socket::{self, SNDMORE};
+use nix::libc;
+use std::ffi::{c_char, c_int, c_void};
+use std::os::fd::BorrowedFd;
+use zmq::{Bytes, Frame};
+
+/// Writes a value to the place that the program has for it, and its length.
+///
+/// # Safety
+/// The pointers are null, or `length` can be read and written, and so many bytes as it says be written to `place`.
+pub(super) unsafe fn give(value: &[u8], place: *mut c_void, length: *mut usize) -> Result<()> {
+    if place.is_null() || length.is_null() {
+        return Err(Errno::EFAULT);
+    }
+    // SAFETY: it is not null, and the caller vouches for the rest.
+    let length = unsafe { &mut *length };
+    if *length < value.len() {
+        return Err(Errno::EINVAL);
+    }
+    *length = value.len();
+    // SAFETY: there is room, as was asked above.
+    unsafe { place.cast::<u8>().copy_from_nonoverlapping(value.as_ptr(), value.len()) };
+    Ok(())
+}
+
+/// A listener for the next bind: a copy of the program's, which stays its own.
+fn listener(value: &[u8]) -> Result<Option<std::os::fd::OwnedFd>> {
+    match c_int::from_ne_bytes(value.try_into().map_err(|_| Errno::EINVAL)?) {
+        -1 => Ok(None),
+        fd if fd < -1 => Err(Errno::EINVAL),
+        fd => {
+            // SAFETY: it is looked at for the time of this call only; a number that is no descriptor is an error of the system.
+            let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+            borrowed.try_clone_to_owned().map(Some).map_err(|_| Errno::EINVAL)
+        }
+    }
+}
+
+fn send(handle: *const c_void, frame: Frame, flags: c_int) -> Result<c_int> {
+    let length = frame.len();
+    socket::with(handle, |socket| match socket.send(frame, flags) {
+        Ok(()) => Ok(returned(length)),
+        Err((error, _)) => Err(error),
+    })
+}
+
+exported! {
+    /// A new socket.
+    fn zmq_socket(context: *mut c_void, socket_type: c_int) -> *mut c_void, or std::ptr::null_mut(), {
+        socket::create(&context::find(context)?, socket_type)
+    }
+
+    /// Closes it. What was sent may still go out.
+    fn zmq_close(socket: *mut c_void) -> c_int, or -1, {
+        socket::close(socket).map(|()| 0)
+    }
+
+    /// Sets an option.
+    fn zmq_setsockopt(
+        socket: *mut c_void,
+        option: c_int,
+        value: *const c_void,
+        length: usize,
+    ) -> c_int, or -1, {
+        socket::with(socket, |socket| {
+            // SAFETY: a value of this length.
+            let value = unsafe { bytes(value, length) }.map_err(|_| Errno::EINVAL)?;
+            match option {
+                USE_FD => socket.set_listener(listener(value)?)?,
+                _ => socket.set_option(option, value)?,
+            }
+            Ok(0)
+        })
+    }
+
+    /// The value of an option.
+    fn zmq_getsockopt(
+        socket: *mut c_void,
+        option: c_int,
+        value: *mut c_void,
+        length: *mut usize,
+    ) -> c_int, or -1, {
+        socket::with(socket, |socket| {
+            // SAFETY: a length, unless it is null.
+            let room = unsafe { length.as_ref() }.copied().ok_or(Errno::EFAULT)?;
+            let found = socket.option(option, room)?;
+            // SAFETY: a place of this length, and its length.
+            unsafe { give(&found, value, length) }.map(|()| 0)
+        })
+    }
+
+    /// Accepts peers there.
+    fn zmq_bind(socket: *mut c_void, endpoint: *const c_char) -> c_int, or -1, {
+        socket::with(socket, |socket| {
+            // SAFETY: a text.
+            socket.any.bind(unsafe { text(endpoint) }?)?;
+            Ok(0)
+        })
+    }
+
+    /// Connects there, again and again.
+    fn zmq_connect(socket: *mut c_void, endpoint: *const c_char) -> c_int, or -1, {
+        socket::with(socket, |socket| {
+            // SAFETY: a text.
+            socket.any.connect(unsafe { text(endpoint) }?)?;
+            Ok(0)
+        })
+    }
+
+    /// Accepts no more peers there.
+    fn zmq_unbind(socket: *mut c_void, endpoint: *const c_char) -> c_int, or -1, {
+        socket::with(socket, |socket| {
+            // SAFETY: a text.
+            socket.detach(unsafe { text(endpoint) }?, true)?;
+            Ok(0)
+        })
+    }
+
+    /// Is not connected there any more.
+    fn zmq_disconnect(socket: *mut c_void, endpoint: *const c_char) -> c_int, or -1, {
+        socket::with(socket, |socket| {
+            // SAFETY: a text.
+            socket.detach(unsafe { text(endpoint) }?, false)?;
+            Ok(0)
+        })
+    }
+
+    /// Sends a copy of a buffer as the next frame.
+    fn zmq_send(socket: *mut c_void, buffer: *const c_void, length: usize, flags: c_int) -> c_int, or -1, {
+        // SAFETY: a buffer of this length.
+        send(socket, Frame::copy_from(unsafe { bytes(buffer, length) }?), flags)
+    }
+
+    /// Sends a buffer that never changes and never goes away as the next frame.
+    fn zmq_send_const(
+        socket: *mut c_void,
+        buffer: *const c_void,
+        length: usize,
+        flags: c_int,
+    ) -> c_int, or -1, {
+        // SAFETY: a buffer of this length, which the program says to be constant.
+        send(socket, Frame::from(Bytes::from_static(unsafe { bytes(buffer, length) }?)), flags)
+    }
+
+    /// Receives the next frame into a buffer; what does not fit is cut off. Returns the size of the whole frame.
+    fn zmq_recv(socket: *mut c_void, buffer: *mut c_void, length: usize, flags: c_int) -> c_int, or -1, {
+        if buffer.is_null() && length > 0 {
+            return Err(Errno::EFAULT);
+        }
+        let (frame, _) = socket::with(socket, |socket| socket.receive(flags))?;
+        let fits = frame.len().min(length);
+        if fits > 0 {
+            // SAFETY: so many bytes fit into both, and the frame is elsewhere.
+            unsafe { buffer.cast::<u8>().copy_from_nonoverlapping(frame.as_ptr(), fits) };
+        }
+        Ok(returned(frame.len()))
+    }
+
+    /// Sends several buffers as the frames of one message.
+    fn zmq_sendiov(
+        socket: *mut c_void,
+        parts: *mut libc::iovec,
+        count: usize,
+        flags: c_int,
+    ) -> c_int, or -1, {
+        socket::find(socket)?;
+        if parts.is_null() || count == 0 {
+            return Err(Errno::EINVAL);
+        }
+        // SAFETY: so many parts.
+        let parts = unsafe { std::slice::from_raw_parts(parts, count) };
+        let mut sent = 0;
+        for (index, part) in parts.iter().enumerate() {
+            // SAFETY: a buffer of this length.
+            let frame = Frame::copy_from(unsafe { bytes(part.iov_base, part.iov_len) }?);
+            let flags = if index + 1 == count { flags & !SNDMORE } else { flags | SNDMORE };
+            sent = send(socket, frame, flags)?;
+        }
+        Ok(sent)
+    }
+
+    /// Receives frames of one message, at most as many as `count` says, each into memory that the program is to `free`.
+    fn zmq_recviov(
+        socket: *mut c_void,
+        parts: *mut libc::iovec,
+        count: *mut usize,
+        flags: c_int,
+    ) -> c_int, or -1, {
+        socket::find(socket)?;
+        // SAFETY: a number, unless it is null.
+        let count = unsafe { count.as_mut() }.filter(|count| **count > 0).ok_or(Errno::EINVAL)?;
+        if parts.is_null() {
+            return Err(Errno::EINVAL);
+        }
+        // SAFETY: so many parts.
+        let parts = unsafe { std::slice::from_raw_parts_mut(parts, std::mem::take(count)) };
+        let mut received = 0;
+        for part in parts {
+            let (frame, more) = socket::with(socket, |socket| socket.receive(flags))?;
+            // SAFETY: takes a number; a size of zero is made one, so that null means that there is none.
+            part.iov_base = unsafe { libc::malloc(frame.len().max(1)) };
+            if part.iov_base.is_null() {
+                return Err(Errno::ENOMEM);
+            }
+            // SAFETY: there is so much room.
+            unsafe { part.iov_base.cast::<u8>().copy_from_nonoverlapping(frame.as_ptr(), frame.len()) };
+            part.iov_len = frame.len();
+            *count += 1;
+            received = returned(frame.len());
+            if !more {
+                break;
+            }
+        }
+        Ok(received)
+    }
+
+    /// Reports what happens to its connections to a PAIR at this endpoint; null: no more.
+    fn zmq_socket_monitor(socket: *mut c_void, endpoint: *const c_char, events: c_int) -> c_int, or -1, {
+        socket::with(socket, |socket| {
+            if endpoint.is_null() {
+                return socket.monitor(None).map(|()| 0);
+            }
+            let events = u16::try_from(events).map_err(|_| Errno::EINVAL)?;
+            // SAFETY: a text.
+            socket.monitor(Some((unsafe { text(endpoint) }?, events))).map(|()| 0)
+        })
+    }
+
+    /// Passes messages between two sockets until the context ends.
+    fn zmq_proxy(frontend: *mut c_void, backend: *mut c_void, capture: *mut c_void) -> c_int, or -1, {
+        if frontend.is_null() || backend.is_null() {
+            return Err(Errno::EFAULT);
+        }
+        proxy::run(frontend, backend, capture, std::ptr::null()).map(|()| 0)
+    }
+
+    /// As `zmq_proxy`, and does what it is told over `control`.
+    fn zmq_proxy_steerable(
+        frontend: *mut c_void,
+        backend: *mut c_void,
+        capture: *mut c_void,
+        control: *mut c_void,
+    ) -> c_int, or -1, {
+        if frontend.is_null() || backend.is_null() {
+            return Err(Errno::EFAULT);
+        }
+        proxy::run(frontend, backend, capture, control).map(|()| 0)
+    }
+
+    /// As `zmq_proxy`.
+    fn zmq_device(_kind: c_int, frontend: *mut c_void, backend: *mut c_void) -> c_int, or -1, {
+        if frontend.is_null() || backend.is_null() {
+            return Err(Errno::EFAULT);
+        }
+        proxy::run(frontend, backend, std::ptr::null(), std::ptr::null()).map(|()| 0)
+    }
+}

@@ -1,0 +1,375 @@
+//! Sockets: frames in and out, options at any time.
+
+use crate::context::Context;
+use crate::error::{Errno, Result};
+use crate::handles::Handles;
+use crate::lock;
+use crate::monitor::Monitoring;
+use crate::options::{self, Values, number};
+use std::ffi::{c_int, c_void};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::vec::IntoIter;
+use zmq::{AnySocket, Descriptor, Frame, Message, Peer, SocketType, Stopper};
+
+/// Flags of sending and receiving.
+pub(crate) const DONTWAIT: c_int = 1;
+pub(crate) const SNDMORE: c_int = 2;
+
+/// What a socket can do.
+pub(crate) const POLLIN: i16 = 1;
+pub(crate) const POLLOUT: i16 = 2;
+pub(crate) const POLLERR: i16 = 4;
+pub(crate) const POLLPRI: i16 = 8;
+
+/// A place for a socket. Its lock is held during each call: two threads that use the same socket take turns.
+#[derive(Default)]
+pub(crate) struct Slot {
+    socket: Mutex<Option<Socket>>,
+    /// Ends a call that another thread is in.
+    stopper: Mutex<Option<Stopper>>,
+    /// Which of the sockets that had this place it is.
+    generation: AtomicU64,
+}
+
+static SOCKETS: Handles<Slot> = Handles::new();
+
+/// A socket in use.
+pub(crate) type Using = MutexGuard<'static, Option<Socket>>;
+
+pub(crate) struct Socket {
+    pub(crate) any: AnySocket,
+    socket_type: SocketType,
+    values: Values,
+    /// The message that is being sent; empty between messages.
+    outgoing: Vec<Frame>,
+    /// The message that was received last, until it is given out.
+    received: Message,
+    /// What is left of it.
+    rest: IntoIter<Frame>,
+    /// Who sent it, once that was asked.
+    peer: Option<Arc<Peer>>,
+    descriptor: Option<Descriptor>,
+    monitoring: Option<Monitoring>,
+    /// Last: the context waits for its sockets.
+    membership: Membership,
+}
+
+/// One of the sockets that a context waits for.
+struct Membership(Arc<Context>);
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+/// A frame that was not sent, and why.
+pub(crate) type Unsent = (Errno, Frame);
+
+/// A new socket, and its handle.
+pub(crate) fn create(context: &Arc<Context>, type_number: c_int) -> Result<*mut c_void> {
+    let native = context.native()?;
+    let socket_type = options::socket_type(type_number).ok_or(Errno::EINVAL)?;
+    context.enter()?;
+    let membership = Membership(context.clone());
+    let values = Values::new(socket_type, &context.settings());
+    let mut any = AnySocket::new(&native, socket_type, values.native.clone())?;
+    let slot = SOCKETS.take().ok_or(Errno::EMFILE)?;
+    *lock(&slot.stopper) = Some(any.stopper()?);
+    slot.generation.fetch_add(1, Ordering::Relaxed);
+    *lock(&slot.socket) = Some(Socket {
+        any,
+        socket_type,
+        values,
+        outgoing: Vec::new(),
+        received: Message::new(),
+        rest: Vec::new().into_iter(),
+        peer: None,
+        descriptor: None,
+        monitoring: None,
+        membership,
+    });
+    Ok(Handles::handle(slot))
+}
+
+/// The place that the handle stands for.
+#[inline]
+pub(crate) fn find(handle: *const c_void) -> Result<&'static Slot> {
+    SOCKETS.find(handle).ok_or(Errno::ENOTSOCK)
+}
+
+/// Has the socket to itself for one call.
+#[inline]
+pub(crate) fn with<R>(handle: *const c_void, work: impl FnOnce(&mut Socket) -> Result<R>) -> Result<R> {
+    let slot = find(handle)?;
+    match &mut *lock(&slot.socket) {
+        Some(socket) => work(socket),
+        None => Err(Errno::ENOTSOCK),
+    }
+}
+
+/// Closes the socket. A call that another thread is in ends.
+pub(crate) fn close(handle: *const c_void) -> Result<()> {
+    let slot = find(handle)?;
+    let socket = match slot.try_use() {
+        Some(mut using) => using.take(),
+        None => {
+            if let Some(stopper) = &*lock(&slot.stopper) {
+                stopper.stop();
+            }
+            lock(&slot.socket).take()
+        }
+    };
+    let socket = socket.ok_or(Errno::ENOTSOCK)?;
+    *lock(&slot.stopper) = None;
+    drop(socket);
+    SOCKETS.give_back(slot);
+    Ok(())
+}
+
+impl Slot {
+    /// `None`: another thread is using it.
+    pub(crate) fn try_use(&'static self) -> Option<Using> {
+        match self.socket.try_lock() {
+            Ok(using) => Some(using),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    pub(crate) fn use_it(&'static self) -> Using {
+        self.socket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
+    }
+}
+
+/// Sending and receiving, frame by frame.
+impl Socket {
+    #[inline]
+    pub(crate) fn send(&mut self, frame: Frame, flags: c_int) -> Result<(), Unsent> {
+        if self.outgoing.is_empty() && flags & SNDMORE == 0 {
+            return self.send_single(frame, flags);
+        }
+        self.send_part(frame, flags)
+    }
+
+    #[inline]
+    fn send_single(&mut self, frame: Frame, flags: c_int) -> Result<(), Unsent> {
+        if let SocketType::Pull | SocketType::Sub | SocketType::Router | SocketType::Stream = self.socket_type
+        {
+            return self.send_nothing(frame);
+        }
+        let sent = match flags & DONTWAIT {
+            0 => self.any.send(frame),
+            _ => self.any.try_send(frame),
+        };
+        // The one frame comes back.
+        sent.map_err(|failed| (failed.error.into(), failed.message.into_single().unwrap_or_default()))
+    }
+
+    /// A routing id alone says nothing to anybody.
+    #[cold]
+    fn send_nothing(&mut self, frame: Frame) -> Result<(), Unsent> {
+        if !self.can_send() {
+            return Err((Errno::ENOTSUP, frame));
+        }
+        self.any.try_begin(&frame).or_else(|error| match error {
+            zmq::Error::Terminated | zmq::Error::Forked => Err((error.into(), frame)),
+            _ => Ok(()),
+        })
+    }
+
+    #[cold]
+    fn send_part(&mut self, frame: Frame, flags: c_int) -> Result<(), Unsent> {
+        if !self.can_send() {
+            return Err((Errno::ENOTSUP, frame));
+        }
+        if self.outgoing.is_empty() {
+            // At the first frame it is said whether the message goes.
+            let begun = match flags & DONTWAIT {
+                0 => self.any.begin(&frame),
+                _ => self.any.try_begin(&frame),
+            };
+            if let Err(error) = begun {
+                return Err((error.into(), frame));
+            }
+        }
+        self.outgoing.push(frame);
+        if flags & SNDMORE != 0 {
+            return Ok(());
+        }
+        let message = Message::from(std::mem::take(&mut self.outgoing));
+        let sent = match flags & DONTWAIT {
+            0 => self.any.send(message),
+            _ => self.any.try_send(message),
+        };
+        let Err(failed) = sent else { return Ok(()) };
+        match Errno::from(failed.error) {
+            // Whoever it was for has gone since the first frame: nobody gets it, as nobody gets half of it.
+            Errno::EAGAIN if flags & DONTWAIT != 0 => Ok(()),
+            error if error == Errno::EAGAIN || error == Errno::EINTR => {
+                // The last frame is given back, to be sent once more.
+                self.outgoing = failed.message.into_frames();
+                Err((error, self.outgoing.pop().unwrap_or_default()))
+            }
+            error if error == Errno::ETERM => Err((error, last(failed.message))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The next frame, and whether more frames of its message follow.
+    #[inline]
+    pub(crate) fn receive(&mut self, flags: c_int) -> Result<(Frame, bool)> {
+        if let Some(frame) = self.rest.next() {
+            return Ok((frame, self.rest.len() > 0));
+        }
+        if !self.can_receive() {
+            return Err(Errno::ENOTSUP);
+        }
+        match flags & DONTWAIT {
+            0 => self.any.recv_into(&mut self.received)?,
+            _ => self.any.try_recv_into(&mut self.received)?,
+        }
+        self.peer = None;
+        match std::mem::take(&mut self.received).into_single() {
+            Ok(frame) => Ok((frame, false)),
+            Err(message) => {
+                self.rest = message.into_frames().into_iter();
+                let first = self.rest.next().unwrap_or_default();
+                Ok((first, self.rest.len() > 0))
+            }
+        }
+    }
+
+    /// Who sent what was received last; not known of sockets in this process.
+    pub(crate) fn peer(&mut self) -> Option<Arc<Peer>> {
+        if self.peer.is_none() {
+            self.peer = self.any.last_peer().ok().flatten().filter(|peer| peer.zmtp.is_some());
+        }
+        self.peer.clone()
+    }
+
+    /// Whether it is in the middle of a message that is received.
+    pub(crate) fn has_more(&self) -> bool {
+        self.rest.len() > 0
+    }
+
+    fn can_send(&self) -> bool {
+        !matches!(self.socket_type, SocketType::Pull | SocketType::Sub)
+    }
+
+    fn can_receive(&self) -> bool {
+        !matches!(self.socket_type, SocketType::Push | SocketType::Pub)
+    }
+}
+
+fn last(message: Message) -> Frame {
+    message.into_frames().pop().unwrap_or_default()
+}
+
+/// Everything else.
+impl Socket {
+    /// Looks for input, and says what can be done now (`ZMQ_EVENTS`).
+    pub(crate) fn events(&mut self) -> Result<i16> {
+        let readiness = self.any.readiness()?;
+        Ok(self.events_of(readiness))
+    }
+
+    /// What can be done as far as is known, for those who wait.
+    pub(crate) fn events_so_far(&mut self) -> Result<i16> {
+        let readiness = self.any.readiness_so_far()?;
+        Ok(self.events_of(readiness))
+    }
+
+    fn events_of(&self, readiness: zmq::Readiness) -> i16 {
+        let readable = readiness.readable || self.has_more();
+        let writable = readiness.writable || !self.outgoing.is_empty();
+        (if readable { POLLIN } else { 0 }) | (if writable { POLLOUT } else { 0 })
+    }
+
+    pub(crate) fn set_option(&mut self, number: c_int, value: &[u8]) -> Result<()> {
+        match number {
+            number::SUBSCRIBE | number::UNSUBSCRIBE => return self.change_subscription(number, value),
+            _ => {}
+        }
+        let mut values = self.values.clone();
+        values.set(number, value)?;
+        self.any.set_options(values.native.clone())?;
+        self.values = values;
+        Ok(())
+    }
+
+    /// A listener for the next bind, which is a copy of the one that C has.
+    pub(crate) fn set_listener(&mut self, listener: Option<std::os::fd::OwnedFd>) -> Result<()> {
+        self.values.native.stream.listen_fd = listener.map(Arc::new);
+        self.any.set_options(self.values.native.clone()).map_err(Errno::from)
+    }
+
+    fn change_subscription(&mut self, number: c_int, topic: &[u8]) -> Result<()> {
+        // An XPUB has subscriptions of its own as soon as it decides itself.
+        if !matches!(self.socket_type, SocketType::Sub | SocketType::XPub) {
+            return Err(Errno::EINVAL);
+        }
+        let changed = match number {
+            number::SUBSCRIBE => self.any.subscribe(topic),
+            _ => self.any.unsubscribe(topic).map(drop),
+        };
+        changed.map_err(|error| match error {
+            zmq::Error::State { .. } => Errno::EINVAL,
+            error => error.into(),
+        })
+    }
+
+    pub(crate) fn option(&mut self, number: c_int, room: usize) -> Result<Vec<u8>> {
+        match number {
+            number::RCVMORE => Ok(options::bytes(self.has_more().into())),
+            number::EVENTS => Ok(options::bytes(self.events()?.into())),
+            number::FD => self.descriptor().map(options::bytes),
+            number::LAST_ENDPOINT => {
+                let endpoint = self.any.last_endpoint().map(|endpoint| endpoint.to_string());
+                Ok(options::terminated(&endpoint.unwrap_or_default()))
+            }
+            _ => self.values.get(number, room),
+        }
+    }
+
+    fn descriptor(&mut self) -> Result<c_int> {
+        let descriptor = match self.descriptor.take() {
+            Some(descriptor) => descriptor,
+            None => self.any.edge_descriptor()?,
+        };
+        Ok(self.descriptor.insert(descriptor).as_raw_fd())
+    }
+
+    /// Is not bound, or connected, there any more. In libzmq either call does for both.
+    pub(crate) fn detach(&mut self, endpoint: &str, bound: bool) -> Result<()> {
+        let detached = match bound {
+            true => self.any.unbind(endpoint),
+            false => self.any.disconnect(endpoint),
+        };
+        match detached {
+            Err(zmq::Error::UnknownEndpoint { .. }) if bound => self.any.disconnect(endpoint)?,
+            Err(zmq::Error::UnknownEndpoint { .. }) => self.any.unbind(endpoint)?,
+            detached => detached?,
+        }
+        Ok(())
+    }
+
+    /// Passes its events on to a PAIR at this endpoint, in place of where they went before; `None`: to nobody.
+    pub(crate) fn monitor(&mut self, to: Option<(&str, u16)>) -> Result<()> {
+        self.monitoring = None;
+        if let Some((endpoint, events)) = to {
+            let context = &self.membership.0;
+            let (monitoring, thread) =
+                Monitoring::start(&context.native()?, self.any.monitor()?, endpoint, events)?;
+            context.keep(thread);
+            self.monitoring = Some(monitoring);
+        }
+        Ok(())
+    }
+}
