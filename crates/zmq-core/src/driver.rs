@@ -11,7 +11,7 @@ use crate::lease::{Lease, Tick};
 use crate::posted::Posted;
 use crate::reactor::{Next, Pump, Reactor};
 use crate::shared::SocketShared;
-use crate::sync::lock;
+use crate::sync::{lock, try_lock};
 use mio::{Events, Poll, Token, Waker};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -181,7 +181,7 @@ impl Driver {
 
     /// One pass of the I/O thread. `false`: nothing is left, and senders will ask again.
     pub(crate) fn sweep(&self) -> bool {
-        let Ok(mut reactor) = self.reactor.try_lock() else { return true };
+        let Some(mut reactor) = try_lock(&self.reactor) else { return true };
         if reactor.take_batched() {
             // Since the last pass the sender has written a batch for itself; it is likely to write the next one too.
             return true;
@@ -249,7 +249,7 @@ impl Driver {
 
     /// A turn that never sleeps, in a watcher. `None`: another thread has the poll, and will see to it, or will say so.
     pub(crate) fn turn_now(&self) -> Option<Next> {
-        let mut wait = self.wait.try_lock().ok()?;
+        let mut wait = try_lock(&self.wait)?;
         let wait = &mut *wait;
         loop {
             let _ = wait.poll.poll(&mut wait.events, Some(Duration::ZERO));
@@ -269,7 +269,7 @@ impl Driver {
 
     /// As [`visit`](Driver::visit), unless another thread waits on the poll.
     pub(crate) fn try_visit(self: &Arc<Self>) -> Option<Visit<'_>> {
-        let wait = self.wait.try_lock().ok()?;
+        let wait = try_lock(&self.wait)?;
         self.enter();
         Some(Visit { wait, driver: self })
     }

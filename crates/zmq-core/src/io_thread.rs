@@ -348,6 +348,35 @@ mod tests {
         }
     }
 
+    /// A thread that panics with the poll and the reactor in its hands, in the code of a transport say, takes neither with
+    /// it.
+    #[test]
+    fn a_panic_leaves_the_reactor_to_the_io_thread() {
+        let context = Context::builder().transport(Nowhere).build().unwrap();
+        let options = Options { reconnect_interval: Some(TICK), ..Options::default() };
+        let base = SocketBase::new(&context, SocketType::Push, options).unwrap();
+        let mut monitor = base.monitor();
+        base.connect("nowhere://x", &[]).unwrap();
+        await_attempts(&mut monitor, 1);
+        let driver = base.driver().unwrap().clone();
+        let fails = std::thread::spawn({
+            let driver = driver.clone();
+            move || {
+                let _visit = driver.visit();
+                driver.with_reactor(|_| panic!("a test panics here"));
+            }
+        });
+        assert!(fails.join().is_err());
+        while monitor.try_next().is_some() {}
+        await_attempts(&mut monitor, 2);
+        // Nor do sweeps go on for ever.
+        let started = Instant::now();
+        while driver.sweep() {
+            assert!(started.elapsed() < Duration::from_secs(30), "it is swept for ever");
+            std::thread::sleep(TICK);
+        }
+    }
+
     /// Between giving the lease back and letting go of the poll the application's thread may lose its processor for
     /// longer than a tick. The turn in which the I/O thread takes over then fails, and all timers would be lost.
     #[test]

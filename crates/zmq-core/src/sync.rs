@@ -89,6 +89,16 @@ pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
+/// Locks if no other thread has the lock, whatever happened to an earlier holder. For what no model drives.
+pub(crate) fn try_lock<T: ?Sized>(mutex: &std::sync::Mutex<T>) -> Option<std::sync::MutexGuard<'_, T>> {
+    use std::sync::TryLockError::{Poisoned, WouldBlock};
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(WouldBlock) => None,
+    }
+}
+
 /// Locks a mutex of loom, or one of std in what no model drives.
 #[cfg(all(test, loom))]
 pub(crate) fn lock<M: either::Lock + ?Sized>(mutex: &M) -> M::Guard<'_> {
