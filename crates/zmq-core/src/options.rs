@@ -20,7 +20,8 @@ use std::time::Duration;
 pub struct Options {
     /// High-water mark of each outgoing pipe, in messages; 0 = unbounded. Default 1000 (`ZMQ_SNDHWM`).
     pub send_hwm: usize,
-    /// High-water mark of each incoming pipe, in messages; 0 = unbounded. Default 1000 (`ZMQ_RCVHWM`).
+    /// High-water mark of each incoming pipe, in messages; 0 = unbounded. Default 1000 (`ZMQ_RCVHWM`). What subscribers send
+    /// to a PUB or XPUB has room for 1000 at least: a subscription that has arrived counts for the next message.
     pub recv_hwm: usize,
     /// Keep only the last message of each pipe; the high-water marks are ignored. Default off (`ZMQ_CONFLATE`).
     pub conflate: bool,
@@ -72,7 +73,8 @@ pub struct Options {
     /// A REQ marks its requests with a number and takes only the matching reply. Default on; libzmq: off
     /// (`ZMQ_REQ_CORRELATE`).
     pub req_correlate: bool,
-    /// A REQ may send again before the reply has come. Default on; libzmq: off (`ZMQ_REQ_RELAXED`).
+    /// A REQ may send again before the reply has come. What comes for a request that was given up waits, within `recv_hwm`,
+    /// until the socket sends or receives again, and is thrown away then. Default on; libzmq: off (`ZMQ_REQ_RELAXED`).
     pub req_relaxed: bool,
     /// Topics a SUB subscribes to before it connects.
     pub subscriptions: Vec<Bytes>,

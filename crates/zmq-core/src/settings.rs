@@ -3,6 +3,7 @@
 use crate::message::Message;
 use crate::options::Options;
 use crate::socket_type::SocketType;
+use crate::subscriptions;
 use crate::zmtp;
 use std::sync::Arc;
 
@@ -42,6 +43,15 @@ impl Settings {
         let hiccup = options.hiccup_message.as_ref().filter(|_| connected);
         let parting = disconnected.or(hiccup);
         [notice.then(|| Message::from("")), parting.map(|parting| Message::from(parting.clone()))]
+    }
+
+    /// How many messages of a connection wait until the socket looks; 0 = any number.
+    pub(crate) fn recv_hwm(&self) -> usize {
+        match self.options.recv_hwm {
+            0 => 0,
+            hwm if self.socket_type.publishes() => hwm.max(subscriptions::ROOM),
+            hwm => hwm,
+        }
     }
 
     /// Whether what it sends is conflated. Subscriptions are not: each counts.

@@ -5,6 +5,10 @@ use std::num::NonZeroU64;
 
 use crate::prefix_tree::PrefixTree;
 
+/// How many changes of subscriptions by one peer wait, at least, until the publisher looks, whatever its
+/// [`recv_hwm`](crate::Options::recv_hwm).
+pub const ROOM: usize = 1000;
+
 /// The subscriptions of a SUB or XSUB socket.
 ///
 /// They are additive: what was subscribed to n times must be cancelled n times (RFC 29). Publishers hear of

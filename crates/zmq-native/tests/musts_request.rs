@@ -178,6 +178,62 @@ fn rq5_a_second_request_gives_up_the_first() {
 }
 
 #[test]
+fn rq5_replies_to_requests_that_were_given_up_do_not_pile_up() {
+    for_each_side(|endpoint, side| {
+        for correlate in [false, true] {
+            let mut req = socket_with(SocketType::Req, |options| {
+                options.req_relaxed = true;
+                options.req_correlate = correlate;
+                options.recv_hwm = 2;
+            });
+            let mut rep = socket(SocketType::Rep);
+            join(&mut req, &mut rep, endpoint, side);
+            for _ in 0..100 {
+                send(&mut req, "given up");
+                assert_eq!(receive_text(&mut rep), "given up");
+                send(&mut rep, "late");
+            }
+            until("they are thrown away, though nobody receives", || {
+                send(&mut req, "given up");
+                assert_eq!(receive_text(&mut rep), "given up");
+                send(&mut rep, "late");
+                req.stats().unread >= 100
+            });
+            send(&mut req, "question");
+            assert_eq!(receive_text(&mut rep), "question");
+            send(&mut rep, "answer");
+            assert_eq!(receive_text(&mut req), "answer");
+        }
+    });
+}
+
+/// Whatever a peer sends to one who neither sends nor receives: it is the high-water mark that waits, and no more.
+#[test]
+fn rq5_what_comes_to_a_req_that_gave_up_is_bounded() {
+    let mut req = socket_with(SocketType::Req, |options| {
+        options.recv_hwm = 4;
+        options.stream.recv_buffer = Some(BIG);
+    });
+    let mut router = socket_with(SocketType::Router, |options| {
+        options.send_hwm = 4;
+        options.stream.send_buffer = Some(BIG);
+    });
+    join(&mut req, &mut router, "tcp://127.0.0.1:0", Side::Bound);
+    send(&mut req, "given up");
+    let envelope = receive(&mut router).into_frames();
+    let mut sent = 0;
+    let reply = || [envelope[0].clone(), envelope[1].clone(), envelope[2].clone(), vec![0; BIG].into()];
+    while router.send_timeout(reply(), 5 * SHORT).is_ok() {
+        sent += 1;
+        assert!(sent < 1000, "it takes them all");
+    }
+    send(&mut req, "another");
+    let another = receive(&mut router);
+    router.send_timeout(another, LONG).unwrap();
+    assert_eq!(receive_text(&mut req), "another");
+}
+
+#[test]
 fn rq5_replies_with_another_number_are_discarded() {
     for_each_side(|endpoint, side| {
         let (mut req, mut router) = (socket(SocketType::Req), socket(SocketType::Router));

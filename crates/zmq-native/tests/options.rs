@@ -422,6 +422,26 @@ fn heartbeat_ttl_of_the_peer() {
     assert!(reason.contains("silent for 100ms"), "{reason}");
 }
 
+/// What has arrived counts for the next message, however many subscriptions that are and however little the publisher
+/// takes of other things.
+#[test]
+fn recv_hwm_does_not_hold_subscriptions_back() {
+    let reaches = || {
+        let context = context();
+        let mut publisher = zmq::Pub::builder_in(&context).recv_hwm(1usize).build().unwrap();
+        let bound = publisher.bind_to("tcp://127.0.0.1:*").unwrap();
+        let mut subscriber = Raw::peer(&bound, "SUB");
+        let topics = (0..5000).flat_map(|number| frame(0, format!("\u{1}topic {number:04}").as_bytes()));
+        subscriber.send(&topics.collect::<Vec<u8>>());
+        // The background has time; the application does not look.
+        std::thread::sleep(ms(20));
+        publisher.send("topic 4999").unwrap();
+        publisher.stats().written == 1
+    };
+    // Every time; but on a machine that is busy they may not have arrived.
+    assert!((0..5).any(|_| (0..20).all(|_| reaches())));
+}
+
 #[test]
 fn max_pending_handshakes() {
     let context = context();

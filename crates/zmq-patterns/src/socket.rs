@@ -223,6 +223,9 @@ impl Patience {
     }
 }
 
+/// How often news is followed that comes while other news is followed, in one call; peers could bring some for ever.
+const ROUNDS: usize = 64;
+
 impl<P: Pattern> State<P> {
     /// Subscribes to what the options say.
     ///
@@ -265,9 +268,14 @@ impl<P: Pattern> State<P> {
     #[cold]
     fn follow_news(&mut self) {
         let Some(pattern) = &mut self.pattern.pattern else { return };
-        self.base.take_events(&mut self.news);
-        for event in self.news.drain(..) {
-            pattern.handle(event, &mut self.base);
+        for _ in 0..ROUNDS {
+            self.base.take_events(&mut self.news);
+            for event in self.news.drain(..) {
+                pattern.handle(event, &mut self.base);
+            }
+            if !self.base.has_events() {
+                break;
+            }
         }
         // Pipes that were let go want to be ended.
         self.base.after_send(0);

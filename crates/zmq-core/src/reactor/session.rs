@@ -655,7 +655,7 @@ impl Session {
         let Some(key) = shared.new_pipe_key() else { return };
         let socket = Joint::with(key.clone());
         let (to_peer, from_socket) = new_pipe(settings.options.send_hwm, settings.conflates_outgoing());
-        let (to_socket, from_peer) = new_pipe(settings.options.recv_hwm, settings.conflates_incoming());
+        let (to_socket, from_peer) = new_pipe(settings.recv_hwm(), settings.conflates_incoming());
         self.pipe = Some(Pipe {
             inlet: Inlet::new(from_socket, Far::Socket(socket.clone()), key.clone()),
             outlet: Outlet::new(to_socket, Far::Socket(socket), key.clone()),

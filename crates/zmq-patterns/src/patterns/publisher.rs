@@ -9,7 +9,7 @@ use crate::prefix_filter::{Cancelled, PrefixFilter, Subscribed};
 use crate::typed::Published;
 use std::sync::Arc;
 use zmq_core::options::XPubVerbosity;
-use zmq_core::subscriptions::{as_subscription, subscription};
+use zmq_core::subscriptions::{self, as_subscription, subscription};
 use zmq_core::{DisconnectReason, Message, Outlet, Peer, PipeEvent, PipeId, Result, SocketBase, SocketType};
 
 /// The pattern of PUB and XPUB.
@@ -59,8 +59,9 @@ impl Publisher {
 
     /// Takes in what the peers sent: subscriptions, and for an XPUB anything.
     fn follow_subscriptions(&mut self, base: &mut SocketBase) {
-        let mut message = Message::new();
+        let (mut message, mut count) = (Message::new(), 0);
         while let Some(peer) = self.incoming.receive(&mut message) {
+            count += 1;
             match as_subscription(&message) {
                 Some((true, topic)) => self.subscribe(topic, peer, base),
                 Some((false, topic)) => self.cancel(topic, peer, base),
@@ -70,6 +71,10 @@ impl Publisher {
         }
         while let Some(peer) = self.incoming.take_finished() {
             self.forget(peer, base);
+        }
+        if count >= subscriptions::ROOM {
+            // Somebody's pipe may have been full: more has arrived, and counts for the next message too.
+            base.pump();
         }
     }
 

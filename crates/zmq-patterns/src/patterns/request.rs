@@ -49,8 +49,9 @@ impl Requester {
         (Message::from(frames), id)
     }
 
-    /// Throws away what came before a request is sent: without numbers a second reply to the last request would pass
-    /// for the reply to the next.
+    /// Throws away what came before a request is sent, as libzmq does. Without numbers a second reply to the last request
+    /// would pass for the reply to the next; and replies to requests that are given up, one after the other, would fill the
+    /// pipe.
     fn discard_replies(&mut self, base: &SocketBase) {
         let mut reply = Message::new();
         while let Some(peer) = self.incoming.receive(&mut reply) {
@@ -109,7 +110,7 @@ impl Pattern for Requester {
             return Ok(false);
         }
         let correlate = base.options().req_correlate;
-        if !correlate {
+        if !correlate || self.awaited.is_some() {
             self.discard_replies(base);
         }
         let size = message.size();
