@@ -4,6 +4,7 @@ use crate::driver::Driver;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::io_thread::IoShared;
+use crate::options::Options;
 use crate::shared::SocketShared;
 use crate::socket_type::SocketType;
 use crate::sync::lock;
@@ -42,7 +43,10 @@ pub(crate) struct ContextShared {
     transports: Vec<Arc<dyn Transport>>,
     io_threads: usize,
     thread_name: String,
+    on_thread_start: Option<StartHook>,
     max_sockets: usize,
+    ipv6: bool,
+    max_message_size: Option<u64>,
     process: u32,
     terminated: AtomicBool,
     pub(crate) world: World,
@@ -51,6 +55,9 @@ pub(crate) struct ContextShared {
     reactors: Mutex<Slab<(SocketType, Weak<Driver>)>>,
     reactor_gone: Condvar,
 }
+
+/// What an I/O thread calls first.
+pub(crate) type StartHook = Arc<dyn Fn() + Send + Sync>;
 
 /// An I/O thread.
 struct Worker {
@@ -65,7 +72,10 @@ pub struct ContextBuilder {
     transports: Vec<Arc<dyn Transport>>,
     io_threads: Option<usize>,
     thread_name: Option<String>,
+    on_thread_start: Option<StartHook>,
     max_sockets: Option<usize>,
+    ipv6: bool,
+    max_message_size: Option<u64>,
     /// What takes the place of the system's clock and of the I/O threads.
     simulation: Option<(World, Arc<IoShared>)>,
 }
@@ -87,6 +97,30 @@ impl ContextBuilder {
     /// What the names of the I/O threads begin with. Default `zmq-io` (`ZMQ_THREAD_NAME_PREFIX`).
     pub fn thread_name(mut self, name: impl Into<String>) -> Self {
         self.thread_name = Some(name.into());
+        self
+    }
+
+    /// Has each I/O thread call `hook` before anything else. It is the place for what the system lets a thread choose for
+    /// itself: its priority, its scheduling policy, on which processors it runs (`ZMQ_THREAD_PRIORITY`,
+    /// `ZMQ_THREAD_SCHED_POLICY`, `ZMQ_THREAD_AFFINITY_CPU_ADD`, `ZMQ_THREAD_AFFINITY_CPU_REMOVE`). Whoever makes the thread
+    /// start, with the first bind or connect, waits for it, so it must not use the context; if it panics, that call fails.
+    pub fn on_thread_start(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
+        self.on_thread_start = Some(Arc::new(hook));
+        self
+    }
+
+    /// Allows IPv6 to all sockets of the context, whatever their own [`ipv6`](crate::options::StreamOptions::ipv6) says.
+    /// Default off (`ZMQ_IPV6` of a context).
+    pub fn ipv6(mut self, allow: bool) -> Self {
+        self.ipv6 = allow;
+        self
+    }
+
+    /// The largest message, in bytes, that any socket of the context accepts from a peer, whatever its own
+    /// [`max_message_size`](crate::Options::max_message_size) says; sockets of the same process are not held to it. Default
+    /// none (`ZMQ_MAX_MSGSZ`, which libzmq only stores).
+    pub fn max_message_size(mut self, limit: u64) -> Self {
+        self.max_message_size = Some(limit);
         self
     }
 
@@ -122,7 +156,10 @@ impl ContextBuilder {
             transports: self.transports,
             io_threads,
             thread_name: self.thread_name.unwrap_or_else(|| "zmq-io".to_owned()),
+            on_thread_start: self.on_thread_start,
             max_sockets,
+            ipv6: self.ipv6,
+            max_message_size: self.max_message_size,
             process: std::process::id(),
             terminated: AtomicBool::new(false),
             world,
@@ -285,6 +322,13 @@ impl ContextShared {
         self.transports.iter().map(|transport| transport.scheme().to_owned()).collect()
     }
 
+    /// Puts the options of a socket within what the context says.
+    pub(crate) fn adjust(&self, options: &mut Options) {
+        options.stream.ipv6 |= self.ipv6;
+        let (own, limit) = (options.max_message_size, self.max_message_size);
+        options.max_message_size = own.into_iter().chain(limit).min();
+    }
+
     pub(crate) fn add_socket(
         &self,
         make: impl FnOnce() -> Arc<SocketShared>,
@@ -317,7 +361,7 @@ impl ContextShared {
             && !(0..threads.len()).any(|index| allowed(index) && threads[index].io.load() == 0)
         {
             let name = format!("{}/{}", self.thread_name, threads.len());
-            let started = IoShared::start(name);
+            let started = IoShared::start(name, self.on_thread_start.clone());
             let (io, handle) = started.map_err(|error| Error::io("starting an I/O thread", error))?;
             threads.push(Worker { io, handle: Some(handle) });
         }

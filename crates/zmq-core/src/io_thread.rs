@@ -2,6 +2,7 @@
 //!
 //! It holds the poll of each such reactor in a poll of its own: descriptors of epoll and kqueue nest.
 
+use crate::context::StartHook;
 use crate::driver::Driver;
 use crate::lease::Tick;
 use crate::sync::lock;
@@ -12,7 +13,7 @@ use slab::Slab;
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::os::fd::RawFd;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -40,12 +41,24 @@ struct Orders {
 }
 
 impl IoShared {
-    /// Starts a thread.
-    pub(crate) fn start(name: String) -> io::Result<(Arc<IoShared>, JoinHandle<()>)> {
+    /// Starts a thread, which calls `hook` first.
+    pub(crate) fn start(
+        name: String,
+        hook: Option<StartHook>,
+    ) -> io::Result<(Arc<IoShared>, JoinHandle<()>)> {
         let mut io = IoThread::new(World::default())?;
         let shared = io.shared.clone();
-        let handle = std::thread::Builder::new().name(name).spawn(move || io.run())?;
-        Ok((shared, handle))
+        let (ready, is_ready) = mpsc::channel();
+        let work = move || {
+            hook.inspect(|hook| hook());
+            let _ = ready.send(());
+            io.run();
+        };
+        let handle = std::thread::Builder::new().name(name).spawn(work)?;
+        match is_ready.recv() {
+            Ok(()) => Ok((shared, handle)),
+            Err(_) => Err(io::Error::other("the function given to on_thread_start panicked")),
+        }
     }
 
     /// Takes a new driver in, in the background.

@@ -14,7 +14,8 @@ use std::time::Duration;
 /// The options of one socket. Set them on a builder before the first bind or connect; the few that act on a live
 /// socket have a setter on the socket.
 ///
-/// Where libzmq has the option, its name stands beside the field. `None` means "no limit" for a size or a time.
+/// Where libzmq has the option, its name stands beside the field. `None` means "no limit" for a size or a time. There is
+/// no `ZMQ_ROUTER_RAW`, which libzmq has deprecated: a STREAM socket does what it did.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {

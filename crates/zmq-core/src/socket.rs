@@ -109,7 +109,8 @@ impl SocketBase {
     ///
     /// # Errors
     /// [`Error::InvalidOption`], [`Error::TooManySockets`], [`Error::Terminated`], [`Error::Forked`].
-    pub fn new(context: &Context, socket_type: SocketType, options: Options) -> Result<SocketBase> {
+    pub fn new(context: &Context, socket_type: SocketType, mut options: Options) -> Result<SocketBase> {
+        context.shared().adjust(&mut options);
         options.validate_for(socket_type)?;
         let waiter = Arc::new(Waiter::default());
         let linger = options.linger;
@@ -167,7 +168,8 @@ impl SocketBase {
     ///
     /// # Errors
     /// [`Error::InvalidOption`]; nothing has changed then.
-    pub fn set_options(&mut self, options: Options) -> Result<()> {
+    pub fn set_options(&mut self, mut options: Options) -> Result<()> {
+        self.context().shared().adjust(&mut options);
         options.validate_for(self.socket_type())?;
         self.set_linger(options.linger);
         self.settings = Settings::new(self.socket_type(), options);

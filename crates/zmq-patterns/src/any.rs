@@ -205,6 +205,14 @@ impl AnySocket {
         self.with(|state| state.base.last_endpoint()).ok().flatten()
     }
 
+    /// As [`Socket::mechanism`](crate::Socket::mechanism).
+    ///
+    /// # Errors
+    /// [`Error::Terminated`].
+    pub fn mechanism(&mut self) -> Result<&'static str> {
+        self.with(|state| state.base.options().security.mechanism().name())
+    }
+
     /// As [`Socket::monitor`](crate::Socket::monitor).
     ///
     /// # Errors

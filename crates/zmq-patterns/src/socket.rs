@@ -567,6 +567,14 @@ impl<K: Kind, E: Environment> Socket<K, E> {
         self.with(|state| state.base.last_endpoint()).ok().flatten()
     }
 
+    /// The name of its security mechanism: `"NULL"`, `"PLAIN"`, `"CURVE"` or that of your own (`ZMQ_MECHANISM`).
+    ///
+    /// # Errors
+    /// [`Error::Terminated`].
+    pub fn mechanism(&mut self) -> Result<&'static str> {
+        self.with(|state| state.base.options().security.mechanism().name())
+    }
+
     /// Reports what happens to the socket's connections from now on.
     ///
     /// # Errors
