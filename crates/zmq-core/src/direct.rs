@@ -13,7 +13,7 @@ use crate::settings::Settings;
 use crate::shared::SocketShared;
 use crate::socket_type::SocketType;
 use crate::subscriptions::subscription;
-use crate::sync::lock;
+use crate::sync::{Mutex, lock};
 use bytes::Bytes;
 use std::sync::{Arc, Weak};
 
@@ -26,16 +26,27 @@ pub struct Port {
     endpoint: Endpoint,
     /// What a connecting ROUTER calls its peer, whatever that says; empty: what it says.
     given: Bytes,
+    /// The two names of the pipe, ours and the peer's, once it connects two sockets.
+    joined: Arc<Mutex<Option<[Weak<PipeKey>; 2]>>>,
 }
 
 impl Port {
     pub(crate) fn new(shared: Arc<SocketShared>, endpoint: Endpoint) -> Port {
         let settings = shared.settings();
-        Port { shared, settings, endpoint, given: Bytes::new() }
+        Port { shared, settings, endpoint, given: Bytes::new(), joined: Arc::default() }
     }
 
     pub(crate) fn naming_its_peer(self, given: Bytes) -> Port {
         Port { given, ..self }
+    }
+
+    /// Ends the connection that was made for this port, if there still is one: what was sent is still received.
+    pub(crate) fn part(&self) {
+        for key in lock(&self.joined).take().into_iter().flatten() {
+            if let Some(key) = key.upgrade() {
+                key.socket.outgoing.post(PipeEvent::Closed(key.id));
+            }
+        }
     }
 
     /// The type of the socket.
@@ -165,6 +176,7 @@ impl Pending {
         let (we, they) = (self.port.peer(Bytes::new()), acceptor.peer(self.port.given.clone()));
         self.port.announce(&they);
         acceptor.announce(&we);
+        *lock(&self.port.joined) = Some([Arc::downgrade(&self.key), Arc::downgrade(&far_key)]);
         // Before the acceptor can sleep or wait, whoever wakes it must know it.
         self.far.join(far_key, &self.port.shared);
         attach(acceptor, outlet, inlet, Some(we));

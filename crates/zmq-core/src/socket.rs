@@ -67,8 +67,14 @@ impl Core {
 #[derive(Default)]
 struct Attachments {
     bound: Vec<(Endpoint, Option<Guard>)>,
-    connected: Vec<(Endpoint, Option<Guard>)>,
+    connected: Vec<(Endpoint, Option<Direct>)>,
     last: Option<Endpoint>,
+}
+
+/// A connection in the process.
+struct Direct {
+    port: Port,
+    _attempt: Guard,
 }
 
 /// Which news a side of a socket looks at.
@@ -299,7 +305,7 @@ impl SocketBase {
             TransportKind::Direct(direct) => {
                 self.refuse_raw(&endpoint)?;
                 let port = Port::new(self.core.shared.clone(), endpoint.clone()).naming_its_peer(routing_id);
-                Some(direct.connect(endpoint.address(), port)?)
+                Some(Direct { _attempt: direct.connect(endpoint.address(), port.clone())?, port })
             }
         };
         let mut attachments = lock(&self.core.attachments);
@@ -332,9 +338,9 @@ impl SocketBase {
     pub fn disconnect(&self, endpoint: &str) -> Result<()> {
         self.core.context.shared().check()?;
         let endpoint: Endpoint = endpoint.parse()?;
-        let guard = take(&mut lock(&self.core.attachments).connected, &endpoint)?;
-        if guard.is_none() {
-            self.driver()?.with_reactor(|reactor| reactor.disconnect(&endpoint));
+        match take(&mut lock(&self.core.attachments).connected, &endpoint)? {
+            Some(direct) => direct.port.part(),
+            None => drop(self.driver()?.with_reactor(|reactor| reactor.disconnect(&endpoint))),
         }
         Ok(())
     }
@@ -374,7 +380,7 @@ impl SocketBase {
     }
 }
 
-fn take(attached: &mut Vec<(Endpoint, Option<Guard>)>, endpoint: &Endpoint) -> Result<Option<Guard>> {
+fn take<G>(attached: &mut Vec<(Endpoint, Option<G>)>, endpoint: &Endpoint) -> Result<Option<G>> {
     match attached.iter().position(|(other, _)| other == endpoint) {
         Some(index) => Ok(attached.swap_remove(index).1),
         None => Err(Error::UnknownEndpoint { endpoint: endpoint.to_string() }),

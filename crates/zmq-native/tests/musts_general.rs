@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use zmq::{Error, Event, SocketType};
+use zmq::{Error, Event, Message, SocketType};
 
 /// Each type with one that it may talk to.
 const MATES: [(SocketType, SocketType); 11] = {
@@ -85,6 +85,50 @@ fn g2_a_lost_connection_is_made_again_until_disconnect() {
             assert!(matches!(ours.disconnect(&place), Err(Error::UnknownEndpoint { .. })));
         }
     });
+}
+
+/// What was sent before is still received; nothing goes either way after it.
+#[test]
+fn g2_disconnect_ends_a_connection_in_the_process() {
+    for late in [false, true] {
+        for (kind, mate) in MATES {
+            let (mut ours, mut theirs) = (socket(kind), socket(mate));
+            let place = format!("inproc://parted-{kind}-{late}");
+            if late {
+                ours.connect(&place).unwrap();
+                theirs.bind(&place).unwrap();
+            } else {
+                theirs.bind(&place).unwrap();
+                ours.connect(&place).unwrap();
+            }
+            until("they are connected", || ours.stats().connections == 1 && theirs.stats().connections == 1);
+            let first = Message::from("first");
+            let sends =
+                !matches!(kind, SocketType::Sub | SocketType::XSub | SocketType::Rep | SocketType::Pull);
+            let sent = sends && kind != SocketType::Router && ours.try_send(first).is_ok();
+            ours.disconnect(&place).unwrap();
+            assert!(matches!(ours.disconnect(&place), Err(Error::UnknownEndpoint { .. })));
+            if sent && !matches!(kind, SocketType::Pub | SocketType::XPub) {
+                theirs.recv_timeout(LONG).unwrap();
+            }
+            assert!(ours.recv_timeout(SHORT).is_err());
+            assert!(!ours.readiness().unwrap().writable || !waits_for_peers(kind), "{kind}");
+            assert!(!theirs.readiness().unwrap().writable || !waits_for_peers(mate), "{mate}");
+            // Both are free for others, also a PAIR.
+            let mut other = socket(mate);
+            other.bind(format!("{place}-again")).unwrap();
+            ours.connect(format!("{place}-again")).unwrap();
+            until("it is connected again", || {
+                ours.stats().connections == 2 && other.stats().connections == 1
+            });
+        }
+    }
+}
+
+/// Whether a socket of this type can send only while it has a peer.
+fn waits_for_peers(kind: SocketType) -> bool {
+    use SocketType::{Dealer, Pair, Push, Req};
+    matches!(kind, Dealer | Pair | Push | Req)
 }
 
 #[test]
