@@ -23,6 +23,7 @@ impl Errno {
     pub(crate) const EINTR: Errno = Errno(libc::EINTR);
     pub(crate) const EINVAL: Errno = Errno(libc::EINVAL);
     pub(crate) const EMFILE: Errno = Errno(libc::EMFILE);
+    pub(crate) const ENAMETOOLONG: Errno = Errno(libc::ENAMETOOLONG);
     pub(crate) const ENOENT: Errno = Errno(libc::ENOENT);
     pub(crate) const ENOMEM: Errno = Errno(libc::ENOMEM);
     pub(crate) const ENOTSOCK: Errno = Errno(libc::ENOTSOCK);

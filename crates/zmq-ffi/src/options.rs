@@ -28,6 +28,7 @@ pub(crate) mod number {
     pub(crate) const LAST_ENDPOINT: c_int = 32;
     pub(crate) const TCP_ACCEPT_FILTER: c_int = 38;
     pub(crate) const XPUB_VERBOSE: c_int = 40;
+    pub(crate) const ROUTER_RAW: c_int = 41;
     pub(crate) const IPV6: c_int = 42;
     pub(crate) const IPV4ONLY: c_int = 31;
     pub(crate) const MECHANISM: c_int = 43;
@@ -74,10 +75,9 @@ enum Access {
     SetAndGet,
     /// Set alone, and only on these socket types.
     SetOn(&'static [SocketType]),
-    Set,
 }
 
-use Access::{Set, SetAndGet, SetOn};
+use Access::{SetAndGet, SetOn};
 use SocketType::{Dealer, Req, Router, Stream, XPub};
 
 const MOST: c_int = c_int::MAX;
@@ -140,7 +140,10 @@ const INTS: &[Int] = &[
     int(79, 0, 0, MOST, |o, v| o.connect_timeout = positive(v)), // CONNECT_TIMEOUT
     int(80, 0, 0, MOST, |o, v| o.stream.max_retransmit = positive(v)), // TCP_MAXRT
     int(84, 1500, 1, MOST, nothing), // MULTICAST_MAXTPDU
-    Int { most: 1, ..only(96, 1, Set, nothing) }, // MULTICAST_LOOP
+    // The descriptor is looked at when something is bound.
+    int(number::USE_FD, -1, -1, MOST, nothing),
+    int(94, 0, 0, 1, nothing), // LOOPBACK_FASTPATH, which Windows alone has
+    int(96, 1, 0, 1, nothing), // MULTICAST_LOOP
     Int { most: 3, ..only(97, 0, SetOn(&[Router]), notify) }, // ROUTER_NOTIFY
     only(98, 0, SetOn(&[XPub]), |o, v| o.xpub_manual_last_value = v != 0), // XPUB_MANUAL_LAST_VALUE
 ];
@@ -299,12 +302,22 @@ impl Values {
         }
     }
 
+    /// A ROUTER of bytes, as it was before there was STREAM: its peers come and go unnoticed.
+    pub(crate) fn set_raw(&mut self, value: &[u8]) -> Result<bool> {
+        if self.socket_type != Router {
+            return Err(Errno::EINVAL);
+        }
+        let raw = as_int(value)? != 0;
+        self.native.stream_notify = !raw;
+        Ok(raw)
+    }
+
     fn set_int(&mut self, number: c_int, value: c_int) -> Result<()> {
         let option = INTS.iter().find(|option| option.number == number).ok_or(Errno::EINVAL)?;
         let fits = (option.least..=option.most).contains(&value) || value == option.default;
         let here = match option.access {
             SetOn(types) => types.contains(&self.socket_type),
-            SetAndGet | Set => true,
+            SetAndGet => true,
         };
         if !fits || !here {
             return Err(Errno::EINVAL);
@@ -470,7 +483,6 @@ impl Values {
             number::ROUTING_ID => self.native.routing_id.to_vec(),
             number::TYPE => bytes(type_number(self.socket_type)),
             number::THREAD_SAFE => bytes(0),
-            number::USE_FD => bytes(-1),
             number::MECHANISM => bytes(match self.mechanism {
                 Mechanism::Null => 0,
                 Mechanism::Plain { .. } => 1,
@@ -491,7 +503,7 @@ impl Values {
         })
     }
 
-    fn int(&self, number: c_int) -> c_int {
+    pub(crate) fn int(&self, number: c_int) -> c_int {
         let default =
             || INTS.iter().find(|option| option.number == number).map_or(0, |option| option.default);
         self.ints.get(&number).copied().unwrap_or_else(default)

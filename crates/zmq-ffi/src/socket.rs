@@ -7,7 +7,7 @@ use crate::lock;
 use crate::monitor::Monitoring;
 use crate::options::{self, Values, number};
 use std::ffi::{c_int, c_void};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::vec::IntoIter;
@@ -52,6 +52,8 @@ pub(crate) struct Socket {
     peer: Option<Arc<Peer>>,
     descriptor: Option<Descriptor>,
     monitoring: Option<Monitoring>,
+    /// What ends its calls.
+    stopper: &'static Mutex<Option<Stopper>>,
     /// Last: the context waits for its sockets.
     membership: Membership,
 }
@@ -89,6 +91,7 @@ pub(crate) fn create(context: &Arc<Context>, type_number: c_int) -> Result<*mut 
         peer: None,
         descriptor: None,
         monitoring: None,
+        stopper: &slot.stopper,
         membership,
     });
     Ok(Handles::handle(slot))
@@ -295,6 +298,7 @@ impl Socket {
     pub(crate) fn set_option(&mut self, number: c_int, value: &[u8]) -> Result<()> {
         match number {
             number::SUBSCRIBE | number::UNSUBSCRIBE => return self.change_subscription(number, value),
+            number::ROUTER_RAW => return self.become_raw(value),
             _ => {}
         }
         let mut values = self.values.clone();
@@ -304,10 +308,44 @@ impl Socket {
         Ok(())
     }
 
-    /// A listener for the next bind, which is a copy of the one that C has.
-    pub(crate) fn set_listener(&mut self, listener: Option<std::os::fd::OwnedFd>) -> Result<()> {
-        self.values.native.stream.listen_fd = listener.map(Arc::new);
-        self.any.set_options(self.values.native.clone()).map_err(Errno::from)
+    /// `ZMQ_ROUTER_RAW`, before it has endpoints: it is a STREAM from then on, whatever it is called.
+    fn become_raw(&mut self, value: &[u8]) -> Result<()> {
+        let mut values = self.values.clone();
+        let raw = values.set_raw(value)?;
+        let kind = if raw { SocketType::Stream } else { SocketType::Router };
+        if kind == self.any.socket_type() {
+            return Ok(());
+        }
+        if self.any.last_endpoint().is_some() {
+            return Err(Errno::EINVAL);
+        }
+        let mut any = AnySocket::new(&self.membership.0.native()?, kind, values.native.clone())?;
+        *lock(self.stopper) = Some(any.stopper()?);
+        (self.any, self.values) = (any, values);
+        self.descriptor = None;
+        Ok(())
+    }
+
+    /// The number of a listener that C has, for the next bind (`ZMQ_USE_FD`).
+    pub(crate) fn foreign_listener(&self) -> Option<c_int> {
+        Some(self.values.int(number::USE_FD)).filter(|descriptor| *descriptor >= 0)
+    }
+
+    /// Accepts peers there; by way of `listener`, if there is one.
+    pub(crate) fn bind(&mut self, endpoint: &str, listener: Option<OwnedFd>) -> Result<()> {
+        if let Some(listener) = listener {
+            let mut options = self.values.native.clone();
+            options.stream.listen_fd = Some(Arc::new(listener));
+            self.any.set_options(options)?;
+        }
+        let bound = self.any.bind(endpoint).map(drop);
+        self.any.set_options(self.values.native.clone())?;
+        bound.map_err(|error| endpoint_error(error, endpoint))
+    }
+
+    /// Connects there, now and whenever somebody is there.
+    pub(crate) fn connect(&mut self, endpoint: &str) -> Result<()> {
+        self.any.connect(endpoint).map(drop).map_err(|error| endpoint_error(error, endpoint))
     }
 
     fn change_subscription(&mut self, number: c_int, topic: &[u8]) -> Result<()> {
@@ -371,5 +409,15 @@ impl Socket {
             self.monitoring = Some(monitoring);
         }
         Ok(())
+    }
+}
+
+/// The longest path of an ipc endpoint.
+const LONGEST_PATH: usize = 107;
+
+fn endpoint_error(error: zmq::Error, endpoint: &str) -> Errno {
+    match (error, endpoint.strip_prefix("ipc://")) {
+        (zmq::Error::InvalidEndpoint { .. }, Some(path)) if path.len() > LONGEST_PATH => Errno::ENAMETOOLONG,
+        (error, _) => error.into(),
     }
 }

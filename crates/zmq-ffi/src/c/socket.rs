@@ -3,12 +3,11 @@
 use super::{bytes, exported, returned, text};
 use crate::context;
 use crate::error::{Errno, Result};
-use crate::options::number::USE_FD;
 use crate::proxy;
 use crate::socket::{self, SNDMORE};
 use nix::libc;
 use std::ffi::{c_char, c_int, c_void};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use zmq::{Bytes, Frame};
 
 /// Writes a value to the place that the program has for it, and its length.
@@ -30,17 +29,11 @@ pub(super) unsafe fn give(value: &[u8], place: *mut c_void, length: *mut usize) 
     Ok(())
 }
 
-/// A listener for the next bind: a copy of the program's, which stays its own.
-fn listener(value: &[u8]) -> Result<Option<std::os::fd::OwnedFd>> {
-    match c_int::from_ne_bytes(value.try_into().map_err(|_| Errno::EINVAL)?) {
-        -1 => Ok(None),
-        fd if fd < -1 => Err(Errno::EINVAL),
-        fd => {
-            // SAFETY: it is looked at for the time of this call only; a number that is no descriptor is an error of the system.
-            let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-            borrowed.try_clone_to_owned().map(Some).map_err(|_| Errno::EINVAL)
-        }
-    }
+/// A copy of a listener of the program's, which stays its own.
+fn copy_of(descriptor: c_int) -> Result<OwnedFd> {
+    // SAFETY: it is looked at for the time of this call only; a number that is no descriptor is an error of the system.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(descriptor) };
+    borrowed.try_clone_to_owned().map_err(|_| Errno(libc::EBADF))
 }
 
 fn send(handle: *const c_void, frame: Frame, flags: c_int) -> Result<c_int> {
@@ -72,11 +65,7 @@ exported! {
         socket::with(socket, |socket| {
             // SAFETY: a value of this length.
             let value = unsafe { bytes(value, length) }.map_err(|_| Errno::EINVAL)?;
-            match option {
-                USE_FD => socket.set_listener(listener(value)?)?,
-                _ => socket.set_option(option, value)?,
-            }
-            Ok(0)
+            socket.set_option(option, value).map(|()| 0)
         })
     }
 
@@ -99,9 +88,9 @@ exported! {
     /// Accepts peers there.
     fn zmq_bind(socket: *mut c_void, endpoint: *const c_char) -> c_int, or -1, {
         socket::with(socket, |socket| {
+            let listener = socket.foreign_listener().map(copy_of).transpose()?;
             // SAFETY: a text.
-            socket.any.bind(unsafe { text(endpoint) }?)?;
-            Ok(0)
+            socket.bind(unsafe { text(endpoint) }?, listener).map(|()| 0)
         })
     }
 
@@ -109,8 +98,7 @@ exported! {
     fn zmq_connect(socket: *mut c_void, endpoint: *const c_char) -> c_int, or -1, {
         socket::with(socket, |socket| {
             // SAFETY: a text.
-            socket.any.connect(unsafe { text(endpoint) }?)?;
-            Ok(0)
+            socket.connect(unsafe { text(endpoint) }?).map(|()| 0)
         })
     }
 
