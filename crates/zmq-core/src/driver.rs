@@ -4,6 +4,7 @@
 //! (`reactor`). A thread that waits does not hold the second, so another can send meanwhile. Who waits is the
 //! business of the [`Lease`].
 
+use crate::bell::{BELL, Bell};
 use crate::buffers::WRITE_SIZE;
 use crate::endpoint::Endpoint;
 use crate::io_thread::IoShared;
@@ -12,18 +13,14 @@ use crate::posted::Posted;
 use crate::reactor::{Next, Pump, Reactor};
 use crate::shared::SocketShared;
 use crate::sync::{lock, try_lock};
-use mio::{Events, Poll, Token, Waker};
+use mio::{Events, Poll};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::Wake;
 use std::time::{Duration, Instant};
 
 /// Events taken from the system at once.
 const EVENTS: usize = 256;
-/// The token of the waker; no link has it.
-const WAKER: Token = Token(usize::MAX);
 
 pub(crate) struct Driver {
     wait: Mutex<Wait>,
@@ -66,7 +63,7 @@ impl Driver {
     /// A driver for the socket, in the background.
     pub(crate) fn new(shared: &Arc<SocketShared>, io: Arc<IoShared>) -> io::Result<Arc<Driver>> {
         let poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), WAKER)?;
+        let bell = Bell::new(poll.registry())?;
         let registry = poll.registry().try_clone()?;
         let poll_fd = poll.as_raw_fd();
         #[cfg(feature = "testing")]
@@ -76,7 +73,7 @@ impl Driver {
                 wait: Mutex::new(Wait { poll, events: Events::with_capacity(EVENTS) }),
                 reactor: Mutex::new(Reactor::new(registry, driver.clone(), shared.clone())),
                 posted: Posted::default(),
-                bell: Arc::new(Bell { waker, rung: AtomicBool::new(false) }),
+                bell,
                 poll_fd,
                 lease: Lease::default(),
                 io,
@@ -207,11 +204,11 @@ impl Driver {
     /// Looks at everything that was posted, at the timers, and at `events`.
     fn run(&self, events: Option<&Events>) -> Next {
         let mut reactor = lock(&self.reactor);
-        self.bell.rung.swap(false, Ordering::AcqRel);
+        self.bell.hear();
         let posted = self.posted.take();
         reactor.begin_turn();
         if let Some(events) = events {
-            for event in events.iter().filter(|event| event.token() != WAKER) {
+            for event in events.iter().filter(|event| event.token() != BELL) {
                 let closed = event.is_read_closed() || event.is_error();
                 reactor.handle_event(
                     event.token().0,
@@ -317,32 +314,6 @@ impl Driver {
 
     pub(crate) fn poll_fd(&self) -> RawFd {
         self.poll_fd
-    }
-}
-
-/// Wakes whoever waits on the poll.
-struct Bell {
-    waker: Waker,
-    /// A wake is on its way that no turn has consumed yet.
-    rung: AtomicBool,
-}
-
-impl Bell {
-    fn ring(&self) {
-        if !self.rung.swap(true, Ordering::AcqRel) {
-            // Fails only if the poll is broken, and then nobody can be woken by it anyway.
-            let _ = self.waker.wake();
-        }
-    }
-}
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.ring();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.ring();
     }
 }
 

@@ -2,13 +2,14 @@
 //!
 //! It holds the poll of each such reactor in a poll of its own: descriptors of epoll and kqueue nest.
 
+use crate::bell::{BELL, Bell};
 use crate::context::StartHook;
 use crate::driver::Driver;
 use crate::lease::Tick;
 use crate::sync::lock;
 use crate::world::World;
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Registry, Token, Waker};
+use mio::{Events, Interest, Poll, Registry, Token};
 use slab::Slab;
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -22,12 +23,11 @@ const TICK: Duration = Duration::from_millis(1);
 /// How soon the thread comes by again while senders leave something behind; grows while they write for themselves.
 const SWEEP: Duration = Duration::from_micros(100);
 const SWEEP_MAX: Duration = Duration::from_micros(400);
-const WAKER: Token = Token(usize::MAX);
 
 /// An I/O thread as others see it.
 pub(crate) struct IoShared {
     registry: Registry,
-    waker: Waker,
+    bell: Arc<Bell>,
     orders: Mutex<Orders>,
     drivers: Mutex<Slab<Option<Arc<Driver>>>>,
     world: World,
@@ -110,7 +110,7 @@ impl IoShared {
 
     fn order(&self, give: impl FnOnce(&mut Orders)) {
         give(&mut lock(&self.orders));
-        let _ = self.waker.wake();
+        self.bell.ring();
     }
 
     fn driver(&self, key: usize) -> Option<Arc<Driver>> {
@@ -144,7 +144,7 @@ impl IoThread {
         let last_tick = world.now();
         let shared = Arc::new(IoShared {
             registry: poll.registry().try_clone()?,
-            waker: Waker::new(poll.registry(), WAKER)?,
+            bell: Bell::new(poll.registry())?,
             orders: Mutex::default(),
             drivers: Mutex::default(),
             world,
@@ -173,10 +173,11 @@ impl IoThread {
 
     /// Does what is due. `true`: it was told to stop.
     fn pass(&mut self, events: &Events) -> bool {
+        self.shared.bell.hear();
         if self.take_orders() {
             return true;
         }
-        for event in events.iter().filter(|event| event.token() != WAKER) {
+        for event in events.iter().filter(|event| event.token() != BELL) {
             self.turn(event.token().0);
         }
         for key in std::mem::take(&mut self.hot) {

@@ -26,6 +26,7 @@
 
 #![deny(unsafe_code)]
 
+mod bell;
 mod buffers;
 mod context;
 pub mod direct;

@@ -5,28 +5,26 @@
 //! them. News that others bring (peers of this process, an I/O thread that has taken a socket over meanwhile) comes
 //! through the mailboxes, which wake the watcher too.
 
+use crate::bell::{BELL, Bell};
 use crate::driver::Driver;
 use crate::error::{Error, Result};
 use crate::socket::{Core, SocketBase, earlier};
 use crate::spin::Spin;
 use crate::waiter::{Sleeper, Waiter};
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::sync::{Arc, Weak};
-use std::task::Wake;
 use std::time::{Duration, Instant};
-
-const WAKER: Token = Token(usize::MAX);
 
 /// Waits for several sockets and descriptors. While it waits the calling thread does the sockets' I/O.
 pub struct Watcher {
     poll: Poll,
     events: Events,
     waiter: Arc<Waiter>,
-    bell: std::task::Waker,
+    bell: Arc<Bell>,
     members: Slab<Member>,
     /// Whose lease is taken, for the time of a wait.
     visited: Vec<Arc<Driver>>,
@@ -94,17 +92,17 @@ impl Watcher {
     /// # Errors
     /// [`Error::Io`] if the system has no descriptors left.
     pub fn new() -> Result<Watcher> {
-        let make = || -> io::Result<(Poll, Waker)> {
+        let make = || -> io::Result<(Poll, Arc<Bell>)> {
             let poll = Poll::new()?;
-            let waker = Waker::new(poll.registry(), WAKER)?;
-            Ok((poll, waker))
+            let bell = Bell::new(poll.registry())?;
+            Ok((poll, bell))
         };
-        let (poll, waker) = make().map_err(|error| Error::io("making a poll", error))?;
+        let (poll, bell) = make().map_err(|error| Error::io("making a poll", error))?;
         Ok(Watcher {
             poll,
             events: Events::with_capacity(64),
             waiter: Arc::default(),
-            bell: std::task::Waker::from(Arc::new(Bell(waker))),
+            bell,
             members: Slab::new(),
             visited: Vec::new(),
             ready: Vec::new(),
@@ -198,7 +196,9 @@ impl Watcher {
 
     /// Makes the descriptor readable.
     pub fn ring(&self) {
-        self.bell.wake_by_ref();
+        // Even if it is: a loop that waits for edges wants another one.
+        self.bell.hear();
+        self.bell.ring();
     }
 
     /// Everything that made the descriptor readable was dealt with: does the I/O that is left, and makes the descriptor
@@ -212,7 +212,7 @@ impl Watcher {
         let polled = self.take_over(None).and_then(|_| self.peek());
         self.leave();
         polled.map_err(|error| Error::io("polling", error))?;
-        if !self.waiter.begin(&Sleeper::Task(self.bell.clone())) {
+        if !self.waiter.begin(&Sleeper::Task(self.bell.clone().into())) {
             self.ring();
         }
         Ok(())
@@ -259,7 +259,7 @@ impl Watcher {
             }
             self.spin.failed();
         }
-        if self.waiter.begin(&Sleeper::Task(self.bell.clone())) {
+        if self.waiter.begin(&Sleeper::Task(self.bell.clone().into())) {
             let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));
             let slept = self.poll.poll(&mut self.events, timeout);
             self.waiter.end();
@@ -276,6 +276,7 @@ impl Watcher {
     }
 
     fn handle_events(&mut self, polled: io::Result<()>) -> io::Result<()> {
+        self.bell.hear();
         match polled {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 self.interrupted = true;
@@ -283,7 +284,7 @@ impl Watcher {
             }
             polled => polled?,
         }
-        for event in self.events.iter().filter(|event| event.token() != WAKER) {
+        for event in self.events.iter().filter(|event| event.token() != BELL) {
             let member = event.token().0;
             match self.members.get(member) {
                 Some(Member::Socket(socket)) => {
@@ -314,15 +315,6 @@ impl Watcher {
 
 fn register(poll: &Poll, descriptor: RawFd, member: usize) -> io::Result<()> {
     poll.registry().register(&mut SourceFd(&descriptor), Token(member), Interest::READABLE)
-}
-
-/// Wakes the poll.
-struct Bell(Waker);
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        let _ = self.0.wake();
-    }
 }
 
 impl Drop for Watcher {
