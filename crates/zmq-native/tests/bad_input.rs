@@ -8,43 +8,7 @@ use std::fs::File;
 use std::io::Write;
 use std::net::TcpStream;
 use support::*;
-use zmq::{Context, Endpoint, Error, Event, Monitor, Options, SocketType};
-
-/// A bound PULL with a monitor, and a PUSH that must go on through everything.
-struct Scene {
-    pull: zmq::Pull,
-    endpoint: Endpoint,
-    monitor: Monitor,
-    friend: zmq::Push,
-    context: Context,
-    sent: u32,
-}
-
-impl Scene {
-    fn new(set: impl FnOnce(&mut Options)) -> Scene {
-        let context = context();
-        let mut options = Options::default();
-        set(&mut options);
-        let mut pull = zmq::Pull::with_options(&context, options).expect("pull");
-        let monitor = pull.monitor().expect("monitor");
-        let endpoint = pull.bind_to("tcp://127.0.0.1:*").expect("bind");
-        let friend = zmq::Push::builder_in(&context).connect(&endpoint).expect("connect");
-        let mut scene = Scene { pull, endpoint, monitor, friend, context, sent: 0 };
-        scene.others_are_unaffected();
-        scene
-    }
-
-    /// The friend, and somebody who comes only now.
-    #[track_caller]
-    fn others_are_unaffected(&mut self) {
-        let mut newcomer = zmq::Push::builder_in(&self.context).connect(&self.endpoint).expect("connect");
-        for push in [&mut self.friend, &mut newcomer] {
-            self.sent += 1;
-            push.send(self.sent.to_be_bytes()).expect("send");
-            assert_eq!(self.pull.recv_timeout(LONG).expect("receive")[0], self.sent.to_be_bytes());
-        }
-    }
-}
+use zmq::{Error, Event, Options, SocketType};
 
 #[test]
 fn malformed_endpoint() {
@@ -127,18 +91,18 @@ fn wrong_socket_pair_inproc() {
 
 #[test]
 fn wrong_socket_pair_tcp() {
-    let mut scene = Scene::new(|_| {});
-    let mut sub = zmq::Sub::builder_in(&scene.context).build().unwrap();
+    let mut intake = Intake::new(|_| {});
+    let mut sub = zmq::Sub::builder_in(&intake.context).build().unwrap();
     let mut theirs = sub.monitor().unwrap();
-    sub.connect_to(&scene.endpoint).unwrap();
-    for text in [refusal(&mut scene.monitor), refusal(&mut theirs)] {
+    sub.connect_to(&intake.endpoint).unwrap();
+    for text in [refusal(&mut intake.monitor), refusal(&mut theirs)] {
         assert!(text.contains("SUB") && text.contains("PULL") || text.contains("Incompatible"), "{text}");
     }
     let given_up =
         await_event(&mut theirs, "no further attempt", |event| matches!(event, Event::ConnectGivenUp { .. }));
     let Event::ConnectGivenUp { endpoint, error } = given_up else { unreachable!() };
-    assert!(endpoint == scene.endpoint && !error.is_empty(), "{endpoint} {error}");
-    scene.others_are_unaffected();
+    assert!(endpoint == intake.endpoint && !error.is_empty(), "{endpoint} {error}");
+    intake.others_are_unaffected();
 }
 
 #[test]
@@ -268,20 +232,20 @@ fn send_in_the_wrong_state() {
 
 #[test]
 fn message_too_large() {
-    let mut scene = Scene::new(|options| options.max_message_size = Some(1000));
+    let mut intake = Intake::new(|options| options.max_message_size = Some(1000));
     for frames in [vec![1001], vec![600, 500], vec![100_000]] {
-        let mut large = zmq::Push::builder_in(&scene.context).connect(&scene.endpoint).unwrap();
+        let mut large = zmq::Push::builder_in(&intake.context).connect(&intake.endpoint).unwrap();
         large.send("fits").unwrap();
-        assert_eq!(scene.pull.recv_timeout(LONG).unwrap(), "fits".into());
+        assert_eq!(intake.pull.recv_timeout(LONG).unwrap(), "fits".into());
         let message: Vec<zmq::Frame> = frames.iter().map(|size| vec![0; *size].into()).collect();
         large.send(message).unwrap();
-        let reason = fault(&mut scene.monitor);
+        let reason = fault(&mut intake.monitor);
         assert!(reason.contains("bytes") && reason.contains("accepts 1000"), "{reason}");
-        scene.others_are_unaffected();
+        intake.others_are_unaffected();
     }
-    let mut largest = zmq::Push::builder_in(&scene.context).connect(&scene.endpoint).unwrap();
+    let mut largest = zmq::Push::builder_in(&intake.context).connect(&intake.endpoint).unwrap();
     largest.send(vec![7; 1000]).unwrap();
-    assert_eq!(scene.pull.recv_timeout(LONG).unwrap()[0].len(), 1000);
+    assert_eq!(intake.pull.recv_timeout(LONG).unwrap()[0].len(), 1000);
 }
 
 #[test]
@@ -315,18 +279,18 @@ fn terminated_context() {
 
 #[test]
 fn peer_that_speaks_http() {
-    let mut scene = Scene::new(|_| {});
-    let mut browser = Raw::connect(&scene.endpoint);
+    let mut intake = Intake::new(|_| {});
+    let mut browser = Raw::connect(&intake.endpoint);
     browser.send(b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: somebody who is lost\r\n\r\n");
-    let reason = refusal(&mut scene.monitor);
+    let reason = refusal(&mut intake.monitor);
     assert!(reason.contains("HTTP") && reason.contains("ZMTP"), "{reason}");
     assert!(browser.is_closed());
-    scene.others_are_unaffected();
+    intake.others_are_unaffected();
 }
 
 #[test]
 fn garbage() {
-    let mut scene = Scene::new(|options| options.handshake_timeout = Some(ms(300)));
+    let mut intake = Intake::new(|options| options.handshake_timeout = Some(ms(300)));
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut random = move || {
         state ^= state << 13;
@@ -342,43 +306,43 @@ fn garbage() {
         } else if round % 3 == 2 {
             bytes.splice(0..0, *b"\xff\0\0\0\0\0\0\0\x01\x7f");
         }
-        let mut peer = Raw::connect(&scene.endpoint);
+        let mut peer = Raw::connect(&intake.endpoint);
         // It may be thrown out before it has said everything.
         let _ = peer.0.write_all(&bytes);
         peers.push(peer);
     }
     for _ in 0..peers.len() {
-        assert!(!refusal(&mut scene.monitor).is_empty());
+        assert!(!refusal(&mut intake.monitor).is_empty());
     }
     assert!(peers.iter_mut().all(Raw::is_closed));
-    scene.others_are_unaffected();
+    intake.others_are_unaffected();
 }
 
 #[test]
 fn garbage_after_the_handshake() {
-    let mut scene = Scene::new(|_| {});
+    let mut intake = Intake::new(|_| {});
     for bytes in [&b"\xf0\x01x"[..], b"\x05\x01x", b"\x04\x00", b"\x04\x03\x04PI"] {
-        let mut peer = Raw::peer(&scene.endpoint, "PUSH");
+        let mut peer = Raw::peer(&intake.endpoint, "PUSH");
         peer.send(bytes);
-        let reason = fault(&mut scene.monitor);
+        let reason = fault(&mut intake.monitor);
         assert!(reason.contains("the peer sent"), "{reason}");
         assert!(peer.is_closed());
-        scene.others_are_unaffected();
+        intake.others_are_unaffected();
     }
 }
 
 #[test]
 fn half_a_greeting() {
-    let mut scene = Scene::new(|options| options.handshake_timeout = Some(ms(300)));
+    let mut intake = Intake::new(|options| options.handshake_timeout = Some(ms(300)));
     for length in [0, 1, 9, 10, 11, 12, 32, 63, 64] {
-        let mut peer = Raw::connect(&scene.endpoint);
+        let mut peer = Raw::connect(&intake.endpoint);
         peer.send(&greeting()[..length]);
-        let reason = refusal(&mut scene.monitor);
+        let reason = refusal(&mut intake.monitor);
         assert!(reason.contains("handshake") && reason.contains("300ms"), "{length}: {reason}");
         assert!(peer.is_closed());
     }
     // One byte now and then does not prolong it.
-    let mut peer = Raw::connect(&scene.endpoint);
+    let mut peer = Raw::connect(&intake.endpoint);
     let dripping = std::thread::spawn(move || {
         for byte in greeting() {
             if peer.0.write_all(&[byte]).is_err() {
@@ -388,21 +352,21 @@ fn half_a_greeting() {
         }
         false
     });
-    assert!(refusal(&mut scene.monitor).contains("handshake"));
+    assert!(refusal(&mut intake.monitor).contains("handshake"));
     assert!(dripping.join().unwrap());
-    scene.others_are_unaffected();
+    intake.others_are_unaffected();
 }
 
 #[test]
 fn half_a_greeting_and_gone() {
-    let mut scene = Scene::new(|_| {});
+    let mut intake = Intake::new(|_| {});
     for length in [1, 10, 40, 64] {
-        let mut peer = Raw::connect(&scene.endpoint);
+        let mut peer = Raw::connect(&intake.endpoint);
         peer.send(&greeting()[..length]);
         drop(peer);
-        assert!(!refusal(&mut scene.monitor).is_empty());
+        assert!(!refusal(&mut intake.monitor).is_empty());
     }
-    scene.others_are_unaffected();
+    intake.others_are_unaffected();
 }
 
 #[test]
@@ -410,32 +374,32 @@ fn a_frame_that_claims_2_63_bytes() {
     if !in_child("a_frame_that_claims_2_63_bytes") {
         return;
     }
-    let mut scene = Scene::new(|_| {});
+    let mut intake = Intake::new(|_| {});
     let before = status("VmRSS");
     let mut peers = Vec::new();
     for length in [1 << 63, (1 << 63) - 1, u64::MAX, 1 << 62, 1 << 40] {
-        let mut peer = Raw::peer(&scene.endpoint, "PUSH");
+        let mut peer = Raw::peer(&intake.endpoint, "PUSH");
         let mut bytes = vec![2];
         bytes.extend(u64::to_be_bytes(length));
         bytes.extend([7; 1000]);
         peer.send(&bytes);
         if length >= 1 << 63 {
-            let reason = fault(&mut scene.monitor);
+            let reason = fault(&mut intake.monitor);
             assert!(reason.contains(&length.to_string()), "{reason}");
             assert!(peer.is_closed());
         }
         peers.push(peer);
-        scene.others_are_unaffected();
+        intake.others_are_unaffected();
     }
     assert!(status("VmRSS") < before + 8 * 1024, "{} KiB", status("VmRSS") - before);
 
-    let mut scene = Scene::new(|options| options.max_message_size = Some(1 << 20));
-    let mut peer = Raw::peer(&scene.endpoint, "PUSH");
+    let mut intake = Intake::new(|options| options.max_message_size = Some(1 << 20));
+    let mut peer = Raw::peer(&intake.endpoint, "PUSH");
     peer.send(&[2, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
-    let reason = fault(&mut scene.monitor);
+    let reason = fault(&mut intake.monitor);
     assert!(reason.contains("9223372036854775807") && reason.contains("1048576"), "{reason}");
     assert!(peer.is_closed());
-    scene.others_are_unaffected();
+    intake.others_are_unaffected();
 }
 
 /// Takes as many descriptors as there may be, at least as many as the soft limit.
@@ -460,26 +424,26 @@ fn ten_thousand_silent_connections() {
     if count < 10_000 {
         zmq_core::testing::skipped("in part: 2000 connections, for want of descriptors");
     }
-    let mut scene = Scene::new(|options| {
+    let mut intake = Intake::new(|options| {
         options.max_pending_handshakes = PENDING;
         options.stream.backlog = 4096;
     });
     let (before, open) = (status("VmRSS"), descriptors());
     let mut silent = Vec::new();
     for _ in 0..count {
-        silent.push(TcpStream::connect(scene.endpoint.address()).expect("connect"));
+        silent.push(TcpStream::connect(intake.endpoint.address()).expect("connect"));
         if silent.len() % 1000 == 0 {
-            scene.others_are_unaffected();
+            intake.others_are_unaffected();
         }
     }
     // The oldest went first, and nobody else.
     until("the pending handshakes are few", || descriptors() - open - silent.len() <= PENDING + 10);
-    let reason = refusal(&mut scene.monitor);
+    let reason = refusal(&mut intake.monitor);
     assert!(reason.contains("too many handshakes"), "{reason}");
     assert!(Raw::over(silent.swap_remove(0)).is_closed());
     let grown = status("VmRSS").saturating_sub(before);
     assert!(grown < 24 * 1024, "{grown} KiB for {count} silent connections");
-    scene.others_are_unaffected();
+    intake.others_are_unaffected();
 }
 
 #[test]
@@ -518,10 +482,11 @@ fn no_descriptors_left() {
     if !in_child("no_descriptors_left") {
         return;
     }
-    let mut scene = Scene::new(|_| {});
+    let mut intake = Intake::new(|_| {});
+    intake.others_are_unaffected();
     // The newcomer is gone, and its descriptors with it.
-    end(&mut scene.monitor);
-    scene.context.wait_for_sends(LONG).unwrap();
+    end(&mut intake.monitor);
+    intake.context.wait_for_sends(LONG).unwrap();
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, descriptors() as u64 + 20, hard).unwrap();
     let mut hoard = Vec::new();
@@ -529,23 +494,23 @@ fn no_descriptors_left() {
         hoard.push(file);
     }
     // A socket that needs descriptors says so.
-    let error = zmq::Push::builder_in(&scene.context).connect(&scene.endpoint).unwrap_err();
+    let error = zmq::Push::builder_in(&intake.context).connect(&intake.endpoint).unwrap_err();
     assert!(matches!(error, Error::Io { .. }) && error.to_string().contains("open files"), "{error}");
     // One is left for whoever knocks, none for us.
     hoard.pop();
-    let mut late = Raw::connect(&scene.endpoint);
+    let mut late = Raw::connect(&intake.endpoint);
     late.send(&greeting());
     late.send(&ready("PUSH"));
     late.send(&frame(0, b"late"));
-    let failed = await_event(&mut scene.monitor, "accepting fails", |event| {
+    let failed = await_event(&mut intake.monitor, "accepting fails", |event| {
         matches!(event, Event::AcceptFailed { .. })
     });
     assert!(matches!(failed, Event::AcceptFailed { error, .. } if error.contains("open files")));
     // Who is there already does not notice.
-    scene.friend.send("friend").unwrap();
-    assert_eq!(scene.pull.recv_timeout(LONG).unwrap(), "friend".into());
+    intake.friend.send("friend").unwrap();
+    assert_eq!(intake.pull.recv_timeout(LONG).unwrap(), "friend".into());
     // No event announces that descriptors are free again.
     hoard.clear();
-    assert_eq!(scene.pull.recv_timeout(LONG).unwrap(), "late".into());
-    scene.others_are_unaffected();
+    assert_eq!(intake.pull.recv_timeout(LONG).unwrap(), "late".into());
+    intake.others_are_unaffected();
 }

@@ -247,35 +247,6 @@ fn a_routing_id_that_is_taken() {
     }
 }
 
-/// A PULL, bound, with a PUSH that must go on through everything.
-struct Intake {
-    pull: zmq::Pull,
-    endpoint: Endpoint,
-    monitor: Monitor,
-    friend: zmq::Push,
-}
-
-impl Intake {
-    fn new(set: impl FnOnce(&mut Options)) -> Intake {
-        let context = context();
-        let mut options = Options::default();
-        set(&mut options);
-        let mut pull = zmq::Pull::with_options(&context, options).expect("pull");
-        let monitor = pull.monitor().expect("monitor");
-        let endpoint = pull.bind_to("tcp://127.0.0.1:*").expect("bind");
-        let friend = zmq::Push::builder_in(&context).connect(&endpoint).expect("connect");
-        let mut intake = Intake { pull, endpoint, monitor, friend };
-        intake.friend_is_served();
-        intake
-    }
-
-    #[track_caller]
-    fn friend_is_served(&mut self) {
-        self.friend.send("friend").expect("send");
-        assert_eq!(self.pull.recv_timeout(LONG).expect("receive"), "friend".into());
-    }
-}
-
 #[test]
 fn pings_are_counted() {
     let mut intake = Intake::new(|options| options.max_pings_per_second = 10);

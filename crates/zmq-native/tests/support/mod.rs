@@ -5,7 +5,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
-use zmq::{Context, Endpoint, Event, Monitor};
+use zmq::{Context, Endpoint, Event, Monitor, Options};
 
 /// How long anything may take that must happen.
 pub const LONG: Duration = Duration::from_secs(30);
@@ -128,6 +128,47 @@ pub fn in_child(name: &str) -> bool {
         println!("{line}");
     }
     false
+}
+
+/// A bound PULL with a monitor, and a PUSH that must go on through everything.
+pub struct Intake {
+    pub pull: zmq::Pull,
+    pub endpoint: Endpoint,
+    pub monitor: Monitor,
+    pub friend: zmq::Push,
+    pub context: Context,
+    sent: u32,
+}
+
+impl Intake {
+    pub fn new(set: impl FnOnce(&mut Options)) -> Intake {
+        let context = context();
+        let mut options = Options::default();
+        set(&mut options);
+        let mut pull = zmq::Pull::with_options(&context, options).expect("pull");
+        let monitor = pull.monitor().expect("monitor");
+        let endpoint = pull.bind_to("tcp://127.0.0.1:*").expect("bind");
+        let friend = zmq::Push::builder_in(&context).connect(&endpoint).expect("connect");
+        let mut intake = Intake { pull, endpoint, monitor, friend, context, sent: 0 };
+        intake.friend_is_served();
+        intake
+    }
+
+    #[track_caller]
+    pub fn friend_is_served(&mut self) {
+        self.sent += 1;
+        self.friend.send(self.sent.to_be_bytes()).expect("send");
+        assert_eq!(self.pull.recv_timeout(LONG).expect("receive")[0], self.sent.to_be_bytes());
+    }
+
+    /// The friend, and somebody who comes only now.
+    #[track_caller]
+    pub fn others_are_unaffected(&mut self) {
+        self.friend_is_served();
+        let mut newcomer = zmq::Push::builder_in(&self.context).connect(&self.endpoint).expect("connect");
+        newcomer.send("newcomer").expect("send");
+        assert_eq!(self.pull.recv_timeout(LONG).expect("receive"), "newcomer".into());
+    }
 }
 
 /// A ZMTP peer over TCP that does exactly what it is told.
