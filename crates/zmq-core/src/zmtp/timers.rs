@@ -4,6 +4,9 @@ use super::config::Config;
 use super::error::ProtocolError;
 use std::time::{Duration, Instant};
 
+/// A thread may be that late because others had work to do.
+const LOAD: Duration = Duration::from_secs(1);
+
 /// When something is due.
 pub(super) struct Timers {
     /// `None` once the handshake is complete, or if it may take for ever.
@@ -77,6 +80,7 @@ impl Timers {
 
     /// Does what is due at `now`; whether that is a PING. However late it comes, it is one PING.
     pub fn expire(&mut self, config: &Config, now: Instant) -> Result<bool, ProtocolError> {
+        self.forgive(config, now);
         let is_due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
         if is_due(self.handshake_deadline) {
             let after = config.handshake_timeout.unwrap_or_default();
@@ -96,6 +100,24 @@ impl Timers {
             self.unanswered_since.get_or_insert(now);
         }
         Ok(ping)
+    }
+
+    /// Who finds a deadline passed for as long again as the peer had time was away itself (suspended, stopped): what
+    /// it has missed is not the peer's fault. The peer has its time once more.
+    fn forgive(&mut self, config: &Config, now: Instant) {
+        let long_ago = |deadline: Option<Instant>, time: Option<Duration>| {
+            let late = deadline.map_or(Duration::ZERO, |deadline| now.saturating_duration_since(deadline));
+            time.is_some_and(|time| late >= time.max(LOAD))
+        };
+        if long_ago(self.handshake_deadline, config.handshake_timeout) {
+            self.handshake_deadline = config.handshake_timeout.and_then(|timeout| now.checked_add(timeout));
+        }
+        if long_ago(self.answer_deadline(config), answer_timeout(config)) {
+            self.unanswered_since = Some(now);
+        }
+        if long_ago(self.life_deadline(), self.peer_ttl) {
+            self.last_received = now;
+        }
     }
 
     /// Nothing will ever be due again.
@@ -121,4 +143,78 @@ impl Timers {
 
 fn answer_timeout(config: &Config) -> Option<Duration> {
     config.heartbeat_timeout.or(config.heartbeat_interval)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Options, SocketType};
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn config() -> Config {
+        let options = Options {
+            handshake_timeout: Some(5 * SECOND),
+            heartbeat_interval: Some(2 * SECOND),
+            heartbeat_timeout: Some(3 * SECOND),
+            ..Options::default()
+        };
+        Config::new(SocketType::Dealer, &options)
+    }
+
+    /// What `timers` say when they are looked at `late` after what is due next.
+    fn look(timers: &mut Timers, late: Duration) -> (Instant, Result<bool, ProtocolError>) {
+        let now = timers.next(&config()).unwrap() + late;
+        (now, timers.expire(&config(), now))
+    }
+
+    #[test]
+    fn a_handshake_is_forgiven_what_we_slept_through() {
+        let start = Instant::now();
+        let mut timers = Timers::new(&config(), start);
+        for _ in 0..3 {
+            let (now, result) = look(&mut timers, HOUR);
+            assert_eq!(result, Ok(false));
+            assert_eq!(timers.next(&config()), Some(now + 5 * SECOND));
+        }
+        let (_, result) = look(&mut timers, 4 * SECOND);
+        assert_eq!(result, Err(ProtocolError::HandshakeTimeout { after: 5 * SECOND }));
+    }
+
+    #[test]
+    fn a_peer_is_forgiven_its_silence_while_we_slept() {
+        let start = Instant::now();
+        let mut timers = Timers::new(&config(), start);
+        timers.ready(&config(), start);
+        assert_eq!(look(&mut timers, Duration::ZERO).1, Ok(true), "a PING, which waits for an answer");
+        let (now, result) = look(&mut timers, HOUR);
+        assert_eq!(result, Ok(true), "one more, not as many as there would have been");
+        assert_eq!(timers.expire(&config(), now), Ok(false));
+        assert_eq!(look(&mut timers, Duration::ZERO).1, Ok(true));
+        let (at, result) = look(&mut timers, Duration::ZERO);
+        assert_eq!(result, Err(ProtocolError::HeartbeatTimeout { after: 3 * SECOND }));
+        assert_eq!(at, now + 3 * SECOND);
+    }
+
+    #[test]
+    fn a_time_to_live_is_forgiven_what_we_slept_through() {
+        let start = Instant::now();
+        let silent = Config { heartbeat_interval: None, ..config() };
+        let mut timers = Timers::new(&silent, start);
+        timers.ready(&silent, start);
+        timers.set_peer_ttl(Some(SECOND / 10));
+        assert_eq!(timers.expire(&silent, start + HOUR), Ok(false));
+        assert_eq!(timers.next(&silent), Some(start + HOUR + SECOND / 10));
+        let result = timers.expire(&silent, start + HOUR + SECOND);
+        assert_eq!(result, Err(ProtocolError::TimeToLiveExpired { after: SECOND / 10 }));
+    }
+
+    #[test]
+    fn no_time_at_all_is_not_given_again_and_again() {
+        let none = Config { handshake_timeout: Some(Duration::ZERO), ..config() };
+        let start = Instant::now();
+        let result = Timers::new(&none, start).expire(&none, start + HOUR);
+        assert_eq!(result, Err(ProtocolError::HandshakeTimeout { after: Duration::ZERO }));
+    }
 }
