@@ -483,10 +483,9 @@ fn no_descriptors_left() {
         return;
     }
     let mut intake = Intake::new(|_| {});
+    let before = descriptors();
     intake.others_are_unaffected();
-    // The newcomer is gone, and its descriptors with it.
-    end(&mut intake.monitor);
-    intake.context.wait_for_sends(LONG).unwrap();
+    until("the newcomer is gone, and its descriptors with it", || descriptors() == before);
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, descriptors() as u64 + 20, hard).unwrap();
     let mut hoard = Vec::new();
