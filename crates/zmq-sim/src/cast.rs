@@ -1,9 +1,13 @@
 //! The sockets of a run and what each of them does when it is its turn. None of them ever waits.
 
 use crate::books::{Books, Mint, Stamp, TOPICS};
+use crate::guard::{Guard, Side};
+use crate::old::Old;
 use crate::plan::{Class, Plan, Shape};
+use crate::player::Player;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+use zmq_core::options::ZmtpVersion;
 use zmq_core::{Context, Error, Event, Message, Monitor, SocketType, Stats};
 use zmq_patterns::AnySocket;
 
@@ -14,7 +18,7 @@ const EVERYBODY: u64 = u64::MAX;
 
 pub(crate) struct Actor {
     pub(crate) name: u64,
-    pub(crate) socket: AnySocket,
+    pub(crate) socket: Player,
     pub(crate) monitor: Monitor,
     /// Its number among those that subscribe decides what it subscribes to.
     pub(crate) topics: Vec<u8>,
@@ -37,6 +41,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) now: Instant,
     /// The faults have stopped: whoever asks is answered.
     pub(crate) healed: bool,
+    /// Who is not let in.
+    pub(crate) intruder: Option<u64>,
 }
 
 impl Actor {
@@ -44,9 +50,11 @@ impl Actor {
         context: &Context,
         socket_type: SocketType,
         name: u64,
+        side: Side,
         plan: &Plan,
     ) -> Result<Actor, Error> {
         let mut options = plan.options.clone();
+        plan.guard.arm(&mut options, side)?;
         if matches!(socket_type, SocketType::Router | SocketType::Rep) {
             // These drop what does not fit; that is a matter of their own.
             options.send_hwm = options.send_hwm.max(1_000);
@@ -56,15 +64,25 @@ impl Actor {
             // that the connection behind it is dead, and the next question is lost on that.
             options.recv_hwm = options.recv_hwm.max(1_000);
         }
-        let mut socket = AnySocket::new(context, socket_type, options)?;
-        let monitor = socket.monitor()?;
         let mut topics = Vec::new();
         if matches!(socket_type, SocketType::Sub | SocketType::XSub) {
             topics = TOPICS.iter().copied().filter(|topic| (u64::from(*topic) + name) % 3 != 0).collect();
+        }
+        let is_old = plan.version < ZmtpVersion::V3_0 && name == plan.binders as u64;
+        let mut socket = if is_old && !matches!(socket_type, SocketType::Pub | SocketType::XPub) {
+            if plan.version == ZmtpVersion::V1_0 && !topics.is_empty() {
+                // It gets everything, and has no way to say otherwise.
+                topics = TOPICS.to_vec();
+            }
+            Player::Old(Box::new(Old::new(context, socket_type, plan.version, &topics, &options)?))
+        } else {
+            let mut socket = AnySocket::new(context, socket_type, options)?;
             for topic in &topics {
                 socket.subscribe([*topic])?;
             }
-        }
+            Player::Ours(socket)
+        };
+        let monitor = socket.monitor()?;
         Ok(Actor {
             name,
             socket,
@@ -79,7 +97,7 @@ impl Actor {
     }
 
     pub(crate) fn kind(&self) -> SocketType {
-        self.socket.socket_type()
+        self.socket.kind()
     }
 
     /// Whether it sends messages of its own accord.
@@ -93,7 +111,12 @@ impl Actor {
     }
 
     pub(crate) fn stats(&mut self) -> Stats {
-        self.socket.stats()
+        self.socket.socket().stats()
+    }
+
+    /// The same, but what was sent, delivered and received is counted in messages also if it is an old peer.
+    pub(crate) fn counts(&mut self) -> Stats {
+        self.socket.counts()
     }
 
     /// Whether it has said all that it was to say, and has its answers.
@@ -119,13 +142,14 @@ impl Actor {
     pub(crate) fn come_back(&mut self) -> Result<(), String> {
         self.listen();
         for endpoint in std::mem::take(&mut self.given_up) {
-            self.socket.connect(&endpoint).map_err(|error| format!("connecting again: {error}"))?;
+            self.socket.socket().connect(&endpoint).map_err(|error| format!("connecting again: {error}"))?;
         }
         Ok(())
     }
 
     /// One receive and one send, as far as they go. `true`: something went.
     pub(crate) fn act(&mut self, stage: &mut Stage<'_>) -> Result<bool, String> {
+        self.socket.attend().map_err(|error| format!("socket {}: {error}", self.name))?;
         let received = self.receive(stage)?;
         let answered = self.answer()?;
         Ok(self.speak(stage)? || received || answered)
@@ -158,7 +182,8 @@ impl Actor {
             other => return Err(format!("nobody plays a {other}")),
         }
         let Some(stamp) = stage.mint.stamp(&message) else {
-            if stage.plan.class != Class::Corrupting || stage.healed {
+            let may_be_damaged = stage.plan.class == Class::Corrupting && stage.plan.guard != Guard::Key;
+            if !may_be_damaged || stage.healed {
                 return Err(format!("socket {} received what nobody sent: {message:?}", self.name));
             }
             stage.books.garbled += 1;
@@ -196,10 +221,12 @@ impl Actor {
             SocketType::Pull | SocketType::Rep => EVERYBODY,
             _ => self.name,
         };
-        let connection = match (stage.plan.class, self.socket.last_peer()) {
+        if stage.intruder == Some(stamp.0) {
+            return Err(format!("socket {} heard one who was not let in", self.name));
+        }
+        let connection = match (stage.plan.class, self.socket.last_connection()) {
             (Class::Stable, _) => String::new(),
-            (_, Ok(Some(peer))) => peer.address.clone(),
-            (_, Ok(None)) => "unknown".to_owned(),
+            (_, Ok(connection)) => connection,
             (_, Err(error)) => return Err(format!("socket {}: last_peer: {error}", self.name)),
         };
         stage.books.enter(stamp, self.name, group, connection)

@@ -22,11 +22,17 @@
 //! Where connections break ([`Class::Breaking`]) and bytes change ([`Class::Corrupting`]): when that has stopped, everybody
 //! finds everybody again within a bounded (virtual) time, and from then on every message arrives.
 //!
+//! Where passwords or keys are asked for ([`Guard`]): one who has neither says nothing to anybody and hears nothing; and under CURVE
+//! no damaged message arrives.
+//!
+//! Peers may be older: of ZMTP 3.0, 2.0 or 1.0. And the clock may leap by hours, as when a machine was suspended: no connection that is
+//! whole is given up for it.
+//!
 //! In the end: every socket closes within its linger time, its books balance, and nothing of it is left.
 //!
 //! # What is not
 //! Waiting (`recv` and `send` that block, the lease between threads, the poller), for there is one thread: those have
-//! loom models. Transports that join sockets directly. Security mechanisms other than NULL. A corrupted connection
+//! loom models. Transports that join sockets directly. A corrupted connection
 //! is reset when the faults stop, as nothing above would find out; and a socket that gave an endpoint up because of what
 //! it was told there (which is what it should do) is connected anew.
 
@@ -35,11 +41,15 @@
 mod books;
 mod cast;
 mod dice;
+mod guard;
 mod network;
+mod old;
 mod plan;
+mod player;
 mod run;
 
 pub use dice::Dice;
+pub use guard::Guard;
 pub use network::{Conditions, Network, Ready, Traffic};
 pub use plan::{Class, Plan, Shape};
 pub use run::{Failure, Report, run};

@@ -83,6 +83,9 @@ impl Traffic {
     }
 }
 
+/// Where a greeting has the minor version.
+const MINOR: u64 = 11;
+
 /// Who has become ready, and for what.
 #[derive(Clone, Copy, Debug)]
 pub struct Ready {
@@ -105,6 +108,8 @@ struct Inside {
     started: Instant,
     dice: Dice,
     conditions: Conditions,
+    /// Greetings say 3.0 where they say 3.1.
+    pretends_3_0: bool,
     listeners: BTreeMap<String, Port>,
     connections: BTreeMap<usize, Connection>,
     /// What will happen, and in which order at the same time.
@@ -217,6 +222,7 @@ impl Network {
             started: now,
             dice: Dice::new(seed),
             conditions,
+            pretends_3_0: false,
             listeners: BTreeMap::new(),
             connections: BTreeMap::new(),
             schedule: BTreeMap::new(),
@@ -225,6 +231,11 @@ impl Network {
             traffic: Traffic::default(),
             trace: Trace { digest: 0xcbf2_9ce4_8422_2325, print },
         })))
+    }
+
+    /// From now on all peers seem to be of ZMTP 3.0.
+    pub fn pretend_3_0(&self) {
+        lock(&self.0).pretends_3_0 = true;
     }
 
     /// When the next thing happens.
@@ -562,6 +573,10 @@ impl Inside {
         lane.written += bytes.len() as u64;
         lane.under_way += bytes.len();
         let offset = |at: Option<u64>| at.and_then(|at| usize::try_from(at.checked_sub(first)?).ok());
+        let minor = self.pretends_3_0.then_some(MINOR);
+        if let Some(byte) = offset(minor).and_then(|at| bytes.get_mut(at)) {
+            *byte = 0;
+        }
         if let Some(byte) = offset(lane.corrupt_at).and_then(|at| bytes.get_mut(at)) {
             *byte ^= 1 << (self.dice.roll() % 8);
             connection.corrupted = true;

@@ -1,9 +1,11 @@
 //! What a seed stands for.
 
 use crate::dice::Dice;
+use crate::guard::Guard;
 use crate::network::Conditions;
 use std::time::Duration;
 use zmq_core::Options;
+use zmq_core::options::ZmtpVersion;
 
 const fn micros(micros: u64) -> Duration {
     Duration::from_micros(micros)
@@ -60,6 +62,12 @@ pub struct Plan {
     pub longest: usize,
     /// What all sockets are made with.
     pub options: Options,
+    /// How those who connect prove that they may.
+    pub guard: Guard,
+    /// What one of those who connect speaks, or, for 3.0, all seem to.
+    pub version: ZmtpVersion,
+    /// Whether the clock leaps by hours now and then.
+    pub leaps: bool,
 }
 
 impl Plan {
@@ -84,7 +92,7 @@ impl Plan {
             Shape::Echo => (1, dice.size(1..4)),
             Shape::Pipeline | Shape::Publish | Shape::Request => (dice.size(1..3), dice.size(1..4)),
         };
-        Plan {
+        let mut plan = Plan {
             seed,
             shape,
             class,
@@ -96,7 +104,20 @@ impl Plan {
             longest: longest(&conditions),
             options: options(class, dice),
             conditions,
+            guard: Guard::Open,
+            version: ZmtpVersion::V3_1,
+            leaps: class == Class::Stable && dice.chance(30),
+        };
+        match dice.size(0..12) {
+            0 | 1 => plan.guard = Guard::Password,
+            2 => plan.guard = Guard::Key,
+            3 => plan.version = ZmtpVersion::V3_0,
+            4 | 5 => plan.version = ZmtpVersion::V2_0,
+            6 => plan.version = ZmtpVersion::V1_0,
+            _ => {}
         }
+        plan.options.oldest_zmtp = plan.version.min(ZmtpVersion::V2_0);
+        plan
     }
 }
 

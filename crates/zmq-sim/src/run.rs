@@ -3,10 +3,13 @@
 use crate::books::{Books, Mint, Stamp, TOPICS, topic};
 use crate::cast::{Actor, Stage, types};
 use crate::dice::Dice;
+use crate::guard::{Guard, Intruder, Side};
 use crate::network::Network;
 use crate::plan::{Class, Plan, Shape};
 use std::fmt;
+use std::ops::Range;
 use std::time::{Duration, Instant};
+use zmq_core::options::ZmtpVersion;
 use zmq_core::testing::Simulation;
 use zmq_core::{Context, Event, Monitor, SocketType, Stats};
 
@@ -16,6 +19,8 @@ const AFTERWARDS: u64 = 6;
 const RECOVERY: Duration = Duration::from_secs(20);
 /// When what was sent must have arrived, in virtual time.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// By how much the clock leaps; longer than anybody's patience on a stable network.
+const LEAP: Range<Duration> = Duration::from_secs(3 * 3600)..Duration::from_secs(50 * 3600);
 /// Passes of the I/O thread at one point of time.
 const MOST_PASSES: u32 = 100_000;
 
@@ -78,6 +83,7 @@ struct Play<'a> {
     network: Network,
     contexts: Vec<Context>,
     actors: Vec<Actor>,
+    intruder: Option<Intruder>,
     books: Books,
     mint: Mint,
     healed: bool,
@@ -91,6 +97,9 @@ impl<'a> Play<'a> {
             Simulation::new(dice.roll()).map_err(|error| format!("making a simulation: {error}"))?;
         let started = simulation.now();
         let network = Network::new(dice.roll(), plan.conditions.clone(), started, print);
+        if plan.version == ZmtpVersion::V3_0 {
+            network.pretend_3_0();
+        }
         let mut contexts = Vec::new();
         for _ in 0..1 + usize::from(plan.two_contexts) {
             let builder = Context::builder().transport(network.clone()).simulation(&simulation);
@@ -104,6 +113,7 @@ impl<'a> Play<'a> {
             network,
             contexts,
             actors: Vec::new(),
+            intruder: None,
             books: Books::default(),
             mint,
             healed: false,
@@ -122,18 +132,27 @@ impl<'a> Play<'a> {
             let socket_type = if name < binders { binding } else { connecting };
             let context = if name < binders { self.contexts.first() } else { self.contexts.last() };
             let Some(context) = context else { continue };
-            self.actors.push(Actor::new(context, socket_type, name as u64, self.plan)?);
+            let side = if name < binders { Side::Server } else { Side::Client };
+            self.actors.push(Actor::new(context, socket_type, name as u64, side, self.plan)?);
             let others = if name < binders { name..name + 1 } else { 0..binders };
             todo.extend(others.map(|other| (name, other)));
         }
         while !todo.is_empty() {
             let (name, other) = todo.swap_remove(self.dice.size(0..todo.len()));
-            let (socket, endpoint) = (&mut self.actors[name].socket, format!("sim://{other}"));
+            let (socket, endpoint) = (self.actors[name].socket.socket(), format!("sim://{other}"));
             if name == other {
                 socket.bind(&endpoint)?;
             } else {
                 socket.connect(&endpoint)?;
             }
+        }
+        if let (Some(context), true) = (self.contexts.last(), self.plan.guard != Guard::Open) {
+            let options = self.plan.options.clone();
+            let mut intruder = Intruder::new(context, connecting, all as u64, self.plan.guard, options)?;
+            for other in 0..binders {
+                intruder.connect(&format!("sim://{other}"))?;
+            }
+            self.intruder = Some(intruder);
         }
         Ok(())
     }
@@ -150,10 +169,18 @@ impl<'a> Play<'a> {
                 _ => {}
             }
             match self.dice.size(0..6) {
-                0 => self.advance(self.next_time()),
+                0 => {
+                    self.attend()?;
+                    self.advance(self.next_time());
+                }
                 1 => {
                     let pause = self.dice.time(&(Duration::ZERO..Duration::from_millis(3)));
                     self.advance(Some(self.simulation.now() + pause));
+                }
+                2 if self.plan.leaps && self.dice.chance(2) => {
+                    let leap = self.dice.time(&LEAP);
+                    self.network.note("leap", &[leap.as_secs()]);
+                    self.advance(Some(self.simulation.now() + leap));
                 }
                 _ => {}
             }
@@ -230,10 +257,13 @@ impl<'a> Play<'a> {
 
     /// On a stable network, when everything has arrived.
     fn check_nothing_is_lost(&mut self) -> Result<(), String> {
-        let all: Vec<Stats> = self.actors.iter_mut().map(Actor::stats).collect();
+        let all: Vec<Stats> = self.actors.iter_mut().map(Actor::counts).collect();
         for (actor, stats) in self.actors.iter().zip(&all) {
             let lost = stats.dropped.total() - stats.dropped.full;
             let drops = matches!(actor.kind(), SocketType::Pub | SocketType::XPub);
+            if stats.reconnects > 0 {
+                return Err(format!("socket {} was cut off: {stats:?}", actor.name));
+            }
             if lost > 0 || stats.queued > 0 || stats.unread > 0 || stats.dropped.full > 0 && !drops {
                 return Err(format!("socket {} lost something: {stats:?}", actor.name));
             }
@@ -278,6 +308,7 @@ impl<'a> Play<'a> {
             faults: self.network.traffic().faults,
             ..Report::default()
         };
+        self.intruder = None;
         let mut monitors = Vec::new();
         while !self.actors.is_empty() {
             let mut actor = self.actors.swap_remove(self.dice.size(0..self.actors.len()));
@@ -347,7 +378,25 @@ impl Play<'_> {
         for who in 0..self.actors.len() {
             busy |= self.act(who)?;
         }
+        if let Some(intruder) = &mut self.intruder {
+            busy |= intruder.act(&self.mint)?;
+        }
         Ok(busy)
+    }
+
+    /// An old peer is made of calls, but is as prompt with its greeting as a socket is.
+    fn attend(&mut self) -> Result<(), String> {
+        if self.plan.version >= ZmtpVersion::V3_0 {
+            return Ok(());
+        }
+        loop {
+            for actor in &mut self.actors {
+                actor.socket.attend().map_err(|error| format!("socket {}: {error}", actor.name))?;
+            }
+            if !self.settle()? {
+                return Ok(());
+            }
+        }
     }
 
     fn act(&mut self, who: usize) -> Result<bool, String> {
@@ -359,6 +408,7 @@ impl Play<'_> {
             plan: self.plan,
             now: self.simulation.now(),
             healed: self.healed,
+            intruder: self.intruder.as_ref().map(Intruder::name),
         };
         let acted = actor.act(&mut stage)?;
         if acted {
@@ -399,14 +449,14 @@ impl Play<'_> {
     /// Everything that was to be said is said, and no socket has it any more.
     fn all_is_said(&mut self) -> bool {
         self.actors.iter().all(Actor::is_done)
-            && self.actors.iter_mut().all(|actor| actor.stats().queued == 0)
+            && self.actors.iter_mut().all(|actor| actor.counts().queued == 0)
     }
 
     /// As many messages were received as were handed over.
     fn all_has_arrived(&mut self) -> bool {
         // What subscribers send is subscriptions.
         let senders = self.actors.iter_mut().filter(|actor| !actor.subscribes());
-        let delivered: u64 = senders.map(|actor| actor.stats().delivered).sum();
+        let delivered: u64 = senders.map(|actor| actor.counts().delivered).sum();
         delivered == self.books.received
     }
 
@@ -427,6 +477,11 @@ impl Play<'_> {
         for actor in &mut self.actors {
             let stats = actor.stats();
             check_balance(actor.name, &stats)?;
+            sent += stats.bytes_sent;
+            received += stats.bytes_received;
+        }
+        if let Some(intruder) = &mut self.intruder {
+            let stats = intruder.stats();
             sent += stats.bytes_sent;
             received += stats.bytes_received;
         }

@@ -1,13 +1,14 @@
 //! The simulation keeps its own promises: runs repeat, promises hold on a few seeds (`.ci/run` does many), and a network
 //! that breaks them is caught.
 
-use zmq_sim::{Class, Plan, Shape, run};
+use zmq_core::options::ZmtpVersion;
+use zmq_sim::{Class, Guard, Plan, Shape, run};
 
-const SEEDS: std::ops::Range<u64> = 0..40;
+const SEEDS: std::ops::Range<u64> = 0..60;
 
 #[test]
 fn promises_hold_and_runs_repeat() {
-    let (mut shapes, mut classes) = (Vec::new(), Vec::new());
+    let (mut shapes, mut classes, mut others) = (Vec::new(), Vec::new(), Vec::new());
     for seed in SEEDS {
         let plan = Plan::of(seed);
         let first = run(&plan, false).unwrap_or_else(|failure| panic!("{failure}"));
@@ -17,6 +18,7 @@ fn promises_hold_and_runs_repeat() {
         assert!(first.faults == 0 || plan.class != Class::Stable, "seed {seed} is not stable");
         shapes.push(plan.shape);
         classes.push(plan.class);
+        others.push((plan.guard, plan.version, plan.leaps));
     }
     for shape in [Shape::Pipeline, Shape::Publish, Shape::Request, Shape::Echo, Shape::Pair] {
         assert!(shapes.contains(&shape), "no seed is {shape:?}");
@@ -24,6 +26,13 @@ fn promises_hold_and_runs_repeat() {
     for class in [Class::Stable, Class::Breaking, Class::Corrupting] {
         assert!(classes.contains(&class), "no seed is {class:?}");
     }
+    for wanted in [Guard::Open, Guard::Password, Guard::Key] {
+        assert!(others.iter().any(|(guard, ..)| *guard == wanted), "no seed is {wanted:?}");
+    }
+    for wanted in [ZmtpVersion::V1_0, ZmtpVersion::V2_0, ZmtpVersion::V3_0, ZmtpVersion::V3_1] {
+        assert!(others.iter().any(|(_, version, _)| *version == wanted), "no seed is {wanted:?}");
+    }
+    assert!(others.iter().any(|(.., leaps)| *leaps), "the clock never leaps");
 }
 
 #[test]
