@@ -46,6 +46,7 @@ pub(crate) mod number {
     pub(crate) const CONNECT_ROUTING_ID: c_int = 61;
     pub(crate) const SOCKS_PROXY: c_int = 68;
     pub(crate) const XPUB_WELCOME_MSG: c_int = 72;
+    pub(crate) const INVERT_MATCHING: c_int = 74;
     pub(crate) const HEARTBEAT_TTL: c_int = 76;
     pub(crate) const XPUB_VERBOSER: c_int = 78;
     pub(crate) const THREAD_SAFE: c_int = 81;
@@ -73,12 +74,13 @@ struct Int {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Access {
     SetAndGet,
-    /// Set alone, and only on these socket types.
+    /// Set alone, and only on these socket types: those that libzmq makes of each other (REP of ROUTER, PUB of XPUB) take the
+    /// same, though it may not matter to them.
     SetOn(&'static [SocketType]),
 }
 
 use Access::{SetAndGet, SetOn};
-use SocketType::{Dealer, Req, Router, Stream, XPub};
+use SocketType::{Dealer, Pub, Rep, Req, Router, Stream, XPub};
 
 const MOST: c_int = c_int::MAX;
 
@@ -114,29 +116,29 @@ const INTS: &[Int] = &[
     int(25, 1, 1, MOST, nothing), // MULTICAST_HOPS
     int(27, -1, -1, MOST, |o, v| o.recv_timeout = time(v)), // RCVTIMEO
     int(28, -1, -1, MOST, |o, v| o.send_timeout = time(v)), // SNDTIMEO
-    only(33, 0, SetOn(&[Router]), |o, v| o.router_mandatory = v != 0), // ROUTER_MANDATORY
+    only(33, 0, SetOn(&[Router, Rep]), |o, v| o.router_mandatory = v != 0), // ROUTER_MANDATORY
     int(34, -1, -1, 1, |o, v| o.stream.keepalive = (v >= 0).then_some(v == 1)), // TCP_KEEPALIVE
     int(35, -1, -1, MOST, |o, v| o.stream.keepalive_count = (v > 0).then(|| unsigned(v))), // TCP_KEEPALIVE_CNT
     int(36, -1, -1, MOST, |o, v| o.stream.keepalive_idle = seconds(v)), // TCP_KEEPALIVE_IDLE
     int(37, -1, -1, MOST, |o, v| o.stream.keepalive_interval = seconds(v)), // TCP_KEEPALIVE_INTVL
     int(39, 0, 0, 1, |o, v| o.immediate = v == 1), // IMMEDIATE
-    only(number::XPUB_VERBOSE, 0, SetOn(&[XPub]), |o, v| verbosity(o, v, XPubVerbosity::Subscriptions)),
+    only(number::XPUB_VERBOSE, 0, SetOn(&[XPub, Pub]), |o, v| verbosity(o, v, XPubVerbosity::Subscriptions)),
     int(number::IPV6, 0, 0, 1, |o, v| o.stream.ipv6 = v == 1),
-    only(51, 0, SetOn(&[Router, Dealer, Req]), |o, v| o.probe_router = v != 0), // PROBE_ROUTER
+    only(51, 0, SetOn(&[Router, Rep, Dealer, Req]), |o, v| o.probe_router = v != 0), // PROBE_ROUTER
     only(52, 0, SetOn(&[Req]), |o, v| o.req_correlate = v != 0), // REQ_CORRELATE
     only(53, 0, SetOn(&[Req]), |o, v| o.req_relaxed = v != 0), // REQ_RELAXED
     Int { most: 1, ..only(54, 0, SetAndGet, |o, v| o.conflate = v == 1) }, // CONFLATE
-    only(56, 0, SetOn(&[Router]), |o, v| o.router_handover = v != 0), // ROUTER_HANDOVER
-    int(57, 0, 0, 255, |o, v| o.stream.type_of_service = v as u8), // TOS
+    only(56, 0, SetOn(&[Router, Rep]), |o, v| o.router_handover = v != 0), // ROUTER_HANDOVER
+    int(57, 0, 0, MOST, |o, v| o.stream.type_of_service = v as u8), // TOS, of which the system takes eight bits
     int(66, 30_000, 0, MOST, |o, v| o.handshake_timeout = positive(v)), // HANDSHAKE_IVL
-    only(69, 0, SetOn(&[XPub, SocketType::Pub]), |o, v| o.xpub_nodrop = v != 0), // XPUB_NODROP
-    only(71, 0, SetOn(&[XPub]), |o, v| o.xpub_manual = v != 0), // XPUB_MANUAL
-    only(73, 1, SetOn(&[Stream]), |o, v| o.stream_notify = v != 0), // STREAM_NOTIFY
-    int(74, 0, 0, 1, |o, v| o.invert_matching = v == 1), // INVERT_MATCHING
+    only(69, 0, SetOn(&[XPub, Pub]), |o, v| o.xpub_nodrop = v != 0), // XPUB_NODROP
+    only(71, 0, SetOn(&[XPub, Pub]), |o, v| o.xpub_manual = v != 0), // XPUB_MANUAL
+    Int { most: 1, ..only(73, 1, SetOn(&[Stream]), |o, v| o.stream_notify = v == 1) }, // STREAM_NOTIFY
+    int(number::INVERT_MATCHING, 0, c_int::MIN, MOST, |o, v| o.invert_matching = v != 0),
     int(75, 0, 0, MOST, |o, v| o.heartbeat_interval = positive(v)), // HEARTBEAT_IVL
-    int(number::HEARTBEAT_TTL, 0, 0, 6_553_599, |o, v| o.heartbeat_ttl = positive(v / 100 * 100)),
+    int(number::HEARTBEAT_TTL, 0, -99, 6_553_599, |o, v| o.heartbeat_ttl = positive(v / 100 * 100)),
     int(77, -1, 0, MOST, |o, v| o.heartbeat_timeout = positive(v)), // HEARTBEAT_TIMEOUT
-    only(number::XPUB_VERBOSER, 0, SetOn(&[XPub]), |o, v| verbosity(o, v, XPubVerbosity::All)),
+    only(number::XPUB_VERBOSER, 0, SetOn(&[XPub, Pub]), |o, v| verbosity(o, v, XPubVerbosity::All)),
     int(79, 0, 0, MOST, |o, v| o.connect_timeout = positive(v)), // CONNECT_TIMEOUT
     int(80, 0, 0, MOST, |o, v| o.stream.max_retransmit = positive(v)), // TCP_MAXRT
     int(84, 1500, 1, MOST, nothing), // MULTICAST_MAXTPDU
@@ -145,7 +147,7 @@ const INTS: &[Int] = &[
     int(94, 0, 0, 1, nothing), // LOOPBACK_FASTPATH, which Windows alone has
     int(96, 1, 0, 1, nothing), // MULTICAST_LOOP
     Int { most: 3, ..only(97, 0, SetOn(&[Router]), notify) }, // ROUTER_NOTIFY
-    only(98, 0, SetOn(&[XPub]), |o, v| o.xpub_manual_last_value = v != 0), // XPUB_MANUAL_LAST_VALUE
+    only(98, 0, SetOn(&[XPub, Pub]), |o, v| o.xpub_manual_last_value = v != 0), // XPUB_MANUAL_LAST_VALUE
 ];
 
 fn size(value: c_int) -> Option<usize> {
@@ -270,7 +272,7 @@ impl Values {
                 self.native.connect_routing_id = Bytes::copy_from_slice(value);
                 Ok(())
             }
-            number::XPUB_WELCOME_MSG if matches!(self.socket_type, XPub | SocketType::Pub) => {
+            number::XPUB_WELCOME_MSG if matches!(self.socket_type, XPub | Pub) => {
                 self.native.xpub_welcome_message = message(value);
                 Ok(())
             }
@@ -307,14 +309,17 @@ impl Values {
         if self.socket_type != Router {
             return Err(Errno::EINVAL);
         }
-        let raw = as_int(value)? != 0;
+        let raw = match as_int(value)? {
+            value if value >= 0 => value != 0,
+            _ => return Err(Errno::EINVAL),
+        };
         self.native.stream_notify = !raw;
         Ok(raw)
     }
 
     fn set_int(&mut self, number: c_int, value: c_int) -> Result<()> {
         let option = INTS.iter().find(|option| option.number == number).ok_or(Errno::EINVAL)?;
-        let fits = (option.least..=option.most).contains(&value) || value == option.default;
+        let fits = (option.least..=option.most).contains(&value);
         let here = match option.access {
             SetOn(types) => types.contains(&self.socket_type),
             SetAndGet => true,
@@ -323,7 +328,11 @@ impl Values {
             return Err(Errno::EINVAL);
         }
         (option.apply)(&mut self.native, value);
-        let value = if number == number::HEARTBEAT_TTL { value / 100 * 100 } else { value };
+        let value = match number {
+            number::HEARTBEAT_TTL => value / 100 * 100,
+            number::INVERT_MATCHING => (value != 0).into(),
+            _ => value,
+        };
         self.ints.insert(number, value);
         Ok(())
     }

@@ -43,7 +43,7 @@ pub(crate) fn find(peer: &Arc<Peer>, name: &str) -> Option<*const c_char> {
 fn value(peer: &Peer, name: &str) -> Option<Vec<u8>> {
     match name {
         "Socket-Type" => peer.socket_type.map(|socket_type| socket_type.as_str().into()),
-        "Routing-Id" | "Identity" => Some(peer.routing_id.to_vec()),
+        "Routing-Id" => Some(peer.routing_id.to_vec()).filter(|id| !id.is_empty()),
         "Peer-Address" => Some(address(peer).into_bytes()),
         "User-Id" => Some(peer.user_id.clone().into_bytes()).filter(|id| !id.is_empty()),
         _ => peer.property(name).map(|value| value.to_vec()),

@@ -36,8 +36,8 @@ pub(crate) fn run(
     let backend = next().ok_or(Errno::ENOTSOCK)?;
     let (capture, control) = (next(), next());
     let ended = match (capture, control) {
-        (capture, Some(control)) => zmq::proxy_steerable(frontend, backend, capture, control),
-        (Some(capture), None) => zmq::proxy_with_capture(frontend, backend, capture),
+        (Some(capture), control) => zmq::proxy_waiting_for_capture(frontend, backend, capture, control),
+        (None, Some(control)) => zmq::proxy_steerable(frontend, backend, None, control),
         (None, None) => zmq::proxy(frontend, backend),
     };
     ended.map_err(Errno::from)
@@ -69,7 +69,7 @@ fn echo(socket: &mut AnySocket, mut capture: Option<&mut AnySocket>) -> Result<(
     loop {
         let message = socket.recv()?;
         if let Some(capture) = capture.as_deref_mut() {
-            let _ = capture.try_send(message.clone());
+            let _ = capture.send(message.clone());
         }
         match socket.send(message) {
             // Who asked has gone.

@@ -291,7 +291,9 @@ impl Socket {
 
     fn events_of(&self, readiness: zmq::Readiness) -> i16 {
         let readable = readiness.readable || self.has_more();
-        let writable = readiness.writable || !self.outgoing.is_empty();
+        // Whether a STREAM can send depends on the peer; libzmq says that it can.
+        let always = self.any.socket_type() == SocketType::Stream;
+        let writable = readiness.writable || always || !self.outgoing.is_empty();
         (if readable { POLLIN } else { 0 }) | (if writable { POLLOUT } else { 0 })
     }
 

@@ -71,7 +71,7 @@ pub use zmq_core::{
 pub use zmq_patterns::{
     AnySocket, CanReceive, CanSend, CanSplit, DefaultContext, Descriptor, Environment, Kind, PollEvent,
     Pollable, Poller, Published, Readiness, Receiver, RoutingId, Sender, kind, proxy, proxy_steerable,
-    proxy_with_capture,
+    proxy_waiting_for_capture, proxy_with_capture,
 };
 
 #[cfg(feature = "curve")]

@@ -158,3 +158,33 @@ fn a_control_socket_that_cannot_be_told_is_refused() {
         assert!(error.to_string().contains("steered over PAIR"), "{error}");
     }
 }
+
+/// What nobody has captured is not passed on; and everything is captured.
+#[test]
+fn a_proxy_that_waits_for_its_capture_loses_no_copy() {
+    for_each_transport(|endpoint| {
+        let context = zmq::context_builder().build().unwrap();
+        let (mut frontend, mut backend) = (any(&context, SocketType::Pull), any(&context, SocketType::Push));
+        let (mut push, mut pull) = (any(&context, SocketType::Push), any(&context, SocketType::Pull));
+        let mut capture = AnySocket::new(&context, SocketType::Push, options(|_| ())).unwrap();
+        join(&mut frontend, &mut push, endpoint, Side::Bound);
+        join(&mut backend, &mut pull, endpoint, Side::Bound);
+        let place = capture.bind(endpoint).unwrap();
+        let proxy = std::thread::spawn(move || {
+            zmq::proxy_waiting_for_capture(&mut frontend, &mut backend, &mut capture, None)
+        });
+        push.send_timeout("0", LONG).unwrap();
+        assert!(pull.recv_timeout(SHORT).is_err());
+        let mut captured = any(&context, SocketType::Pull);
+        captured.connect(&place).unwrap();
+        for number in 0..100_u32 {
+            if number > 0 {
+                push.send_timeout(number.to_string(), LONG).unwrap();
+            }
+            assert_eq!(receive_text(&mut pull), number.to_string());
+            assert_eq!(receive_text(&mut captured), number.to_string());
+        }
+        context.shutdown();
+        assert_eq!(proxy.join().unwrap(), Err(Error::Terminated));
+    });
+}

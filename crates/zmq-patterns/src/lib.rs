@@ -32,7 +32,7 @@ pub use fair_queue::FairQueue;
 pub use fan_out::FanOut;
 pub use load_balance::LoadBalance;
 pub use poller::{PollEvent, Pollable, Poller};
-pub use proxy::{proxy, proxy_steerable, proxy_with_capture};
+pub use proxy::{proxy, proxy_steerable, proxy_waiting_for_capture, proxy_with_capture};
 pub use socket::{CanReceive, CanSend, CanSplit, DefaultContext, Environment, Explicit, Kind, Socket};
 pub use split::{Receiver, Sender};
 pub use typed::{Published, Reply, RoutingId};

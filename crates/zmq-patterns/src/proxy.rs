@@ -59,19 +59,43 @@ pub fn proxy_steerable(
     capture: Option<&mut AnySocket>,
     control: &mut AnySocket,
 ) -> Result<()> {
+    check_control(control)?;
+    Proxy::new(frontend, backend, capture).run(Some(control))
+}
+
+/// As [`proxy_steerable`], with `control` if there is one; and nothing is passed on before `capture` has taken its copy, as
+/// libzmq does it: a capture socket that is full, or has no peer, holds the others up.
+///
+/// # Errors
+/// As [`proxy_steerable`].
+pub fn proxy_waiting_for_capture(
+    frontend: &mut AnySocket,
+    backend: &mut AnySocket,
+    capture: &mut AnySocket,
+    control: Option<&mut AnySocket>,
+) -> Result<()> {
+    if let Some(control) = &control {
+        check_control(control)?;
+    }
+    Proxy { capture_waits: true, ..Proxy::new(frontend, backend, Some(capture)) }.run(control)
+}
+
+fn check_control(control: &AnySocket) -> Result<()> {
     use SocketType::{Dealer, Pair, Pull, Rep, Sub};
     let kind = control.socket_type();
     if !matches!(kind, Pair | Dealer | Pull | Sub | Rep) {
         let reason = format!("a proxy is steered over PAIR, DEALER, PULL, SUB or REP, not over {kind}");
         return Err(Error::InvalidOption { option: "control", reason });
     }
-    Proxy::new(frontend, backend, capture).run(Some(control))
+    Ok(())
 }
 
 struct Proxy<'a> {
     frontend: Side<'a>,
     backend: Side<'a>,
     capture: Option<&'a mut AnySocket>,
+    /// Whether copies wait until the capture socket takes them.
+    capture_waits: bool,
     state: State,
 }
 
@@ -102,7 +126,8 @@ impl<'a> Proxy<'a> {
         backend: &'a mut AnySocket,
         capture: Option<&'a mut AnySocket>,
     ) -> Proxy<'a> {
-        Proxy { frontend: Side::new(frontend), backend: Side::new(backend), capture, state: State::Active }
+        let (frontend, backend) = (Side::new(frontend), Side::new(backend));
+        Proxy { frontend, backend, capture, capture_waits: false, state: State::Active }
     }
 
     fn run(mut self, mut control: Option<&mut AnySocket>) -> Result<()> {
@@ -136,12 +161,12 @@ impl<'a> Proxy<'a> {
     }
 
     fn pass(&mut self, from_front: bool, from_back: bool) -> Result<()> {
-        let (front, back) = (&mut self.frontend, &mut self.backend);
+        let (front, back, waits) = (&mut self.frontend, &mut self.backend, self.capture_waits);
         if from_front || front.held.is_some() {
-            pass(front, back, self.capture.as_deref_mut())?;
+            pass(front, back, self.capture.as_deref_mut(), waits)?;
         }
         if from_back || back.held.is_some() {
-            pass(back, front, self.capture.as_deref_mut())?;
+            pass(back, front, self.capture.as_deref_mut(), waits)?;
         }
         Ok(())
     }
@@ -213,12 +238,17 @@ impl Traffic {
 }
 
 /// Passes what is there; if there is no room at the other side, waits a moment and keeps the message for the next time.
-fn pass(from: &mut Side<'_>, to: &mut Side<'_>, mut capture: Option<&mut AnySocket>) -> Result<()> {
+fn pass(
+    from: &mut Side<'_>,
+    to: &mut Side<'_>,
+    mut capture: Option<&mut AnySocket>,
+    waits: bool,
+) -> Result<()> {
     for _ in 0..BURST {
         let again = from.held.is_some();
         let Some(message) = from.next()? else { return Ok(()) };
         if let Some(capture) = capture.as_deref_mut().filter(|_| !again) {
-            let _ = capture.try_send(message.clone());
+            give_copy(capture, message.clone(), waits)?;
         }
         let size = message.size();
         match to.socket.send_timeout(message, PATIENCE) {
@@ -233,4 +263,22 @@ fn pass(from: &mut Side<'_>, to: &mut Side<'_>, mut capture: Option<&mut AnySock
         }
     }
     Ok(())
+}
+
+/// Hands a copy to the capture socket.
+fn give_copy(capture: &mut AnySocket, mut copy: Message, waits: bool) -> Result<()> {
+    if !waits {
+        let _ = capture.try_send(copy);
+        return Ok(());
+    }
+    loop {
+        match capture.send(copy) {
+            // What was received would be lost if the proxy ended here.
+            Err(failed) if matches!(failed.error, Error::Interrupted) => copy = failed.message,
+            Err(failed) if matches!(failed.error, Error::Terminated | Error::Forked) => {
+                return Err(failed.error);
+            }
+            _ => return Ok(()),
+        }
+    }
 }

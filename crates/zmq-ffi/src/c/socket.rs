@@ -175,6 +175,7 @@ exported! {
     }
 
     /// Receives frames of one message, at most as many as `count` says, each into memory that the program is to `free`.
+    /// Returns how many, as `count` then says.
     fn zmq_recviov(
         socket: *mut c_void,
         parts: *mut libc::iovec,
@@ -189,7 +190,6 @@ exported! {
         }
         // SAFETY: so many parts.
         let parts = unsafe { std::slice::from_raw_parts_mut(parts, std::mem::take(count)) };
-        let mut received = 0;
         for part in parts {
             let (frame, more) = socket::with(socket, |socket| socket.receive(flags))?;
             // SAFETY: takes a number; a size of zero is made one, so that null means that there is none.
@@ -201,12 +201,11 @@ exported! {
             unsafe { part.iov_base.cast::<u8>().copy_from_nonoverlapping(frame.as_ptr(), frame.len()) };
             part.iov_len = frame.len();
             *count += 1;
-            received = returned(frame.len());
             if !more {
                 break;
             }
         }
-        Ok(received)
+        Ok(returned(*count))
     }
 
     /// Reports what happens to its connections to a PAIR at this endpoint; null: no more.
