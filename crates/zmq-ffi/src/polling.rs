@@ -57,6 +57,13 @@ pub(crate) fn wait(
     if count > 0 {
         return look_for_input(items, found, count);
     }
+    if watch.follow(items)? {
+        // What came before a socket was a member has woken nobody.
+        let count = look(items, found, ask)?;
+        if count > 0 {
+            return look_for_input(items, found, count);
+        }
+    }
     loop {
         watch.wait(items, deadline)?;
         let count = look(items, found, ask)?;
@@ -119,7 +126,8 @@ fn look_for_input(items: &[Item], found: &mut [c_short], count: usize) -> Result
 }
 
 impl Watch {
-    fn wait(&mut self, items: &[Item], deadline: Option<Instant>) -> Result<()> {
+    /// Makes the sockets of the items the members of the watcher. Returns whether there are others than before.
+    fn follow(&mut self, items: &[Item]) -> Result<bool> {
         // A child of the process that made the watcher gets one of its own.
         let process = std::process::id();
         if self.process != process {
@@ -129,7 +137,11 @@ impl Watch {
             Some(watcher) => watcher,
             none => none.insert(Watcher::new()?),
         };
-        follow(&mut self.members, watcher, items)?;
+        follow(&mut self.members, watcher, items)
+    }
+
+    fn wait(&mut self, items: &[Item], deadline: Option<Instant>) -> Result<()> {
+        let Some(watcher) = &mut self.watcher else { return Ok(()) };
         let descriptors = add_descriptors(watcher, items)?;
         let waited = watcher.wait(deadline).map(drop);
         for number in descriptors {
@@ -143,8 +155,8 @@ impl Watch {
     }
 }
 
-/// Makes the sockets of the items the members of the watcher.
-fn follow(members: &mut Vec<Member>, watcher: &mut Watcher, items: &[Item]) -> Result<()> {
+/// Makes the sockets of the items the members of the watcher. Returns whether there are others than before.
+fn follow(members: &mut Vec<Member>, watcher: &mut Watcher, items: &[Item]) -> Result<bool> {
     let sockets = || {
         items.iter().filter_map(|item| match item.what {
             What::Socket(slot) => Some(slot),
@@ -157,7 +169,7 @@ fn follow(members: &mut Vec<Member>, watcher: &mut Watcher, items: &[Item]) -> R
     let same = sockets().count() == members.len()
         && sockets().zip(members.iter()).all(|(slot, member)| is_it(member, slot));
     if same {
-        return Ok(());
+        return Ok(false);
     }
     let mut before = std::mem::take(members);
     for slot in sockets() {
@@ -178,7 +190,7 @@ fn follow(members: &mut Vec<Member>, watcher: &mut Watcher, items: &[Item]) -> R
     for gone in before {
         watcher.remove(gone.number);
     }
-    Ok(())
+    Ok(true)
 }
 
 /// For the time of one wait: between waits a descriptor may be closed, and its number become another's.
