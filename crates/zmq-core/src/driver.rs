@@ -191,6 +191,11 @@ impl Driver {
         !self.posted.stop_sweeping()
     }
 
+    /// Whether a connection waits until the system takes more of what is sent.
+    pub(crate) fn is_congested(&self) -> bool {
+        lock(&self.reactor).next().congested
+    }
+
     /// Wakes whoever waits on the poll.
     pub(crate) fn notify(&self) {
         self.bell.ring();
@@ -292,7 +297,7 @@ impl Driver {
         self.run(None)
     }
 
-    /// The application's socket is gone: what is left is the I/O thread's.
+    /// What is left is the I/O thread's, at once: the application's socket is gone, or has waited long enough for others.
     pub(crate) fn release(self: &Arc<Self>) {
         self.lease.release(|| self.io.readmit(self.poll_fd, self.key));
         self.notify();

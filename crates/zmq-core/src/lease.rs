@@ -7,6 +7,8 @@
 //!       |                                           leave |        | enter: nothing to do
 //!       |    expire: the application has not come         v        |
 //!       +----- back for a whole tick, hand over ----- FOREGROUND, away
+//!
+//!   release, from FOREGROUND: hand over at once
 //! ```
 //!
 //! Invariants, all under one lock: in BACKGROUND the reactor's poll is registered with the I/O thread; in FOREGROUND
@@ -94,11 +96,11 @@ impl Lease {
         Tick::TakenOver
     }
 
-    /// The application will not wait again (its socket is dropped). `hand_over` as in [`tick`](Lease::tick).
+    /// The application's thread will not come back, or not soon. `hand_over` as in [`tick`](Lease::tick).
     pub(crate) fn release(&self, hand_over: impl FnOnce()) {
         let mut state = lock(&self.state);
         state.waiting = false;
-        if state.foreground {
+        if state.foreground || mutant(Mutant::LeaseReleasesTwice) {
             self.to_background(&mut state, hand_over);
         }
     }
@@ -152,6 +154,7 @@ mod tests {
 #[cfg(all(test, loom))]
 mod loom_tests {
     use super::*;
+    use crate::sync::atomic::AtomicUsize;
     use crate::sync::{Arc, assert_mutant_fails, thread};
 
     /// The poll and the I/O thread, as far as the lease is concerned.
@@ -159,19 +162,26 @@ mod loom_tests {
     struct World {
         lease: Lease,
         registered: AtomicBool,
-        watched: AtomicBool,
+        /// How often the I/O thread has the lease on its list.
+        watched: AtomicUsize,
     }
 
     impl World {
         fn visit(&self) {
             self.lease.enter(|| assert!(self.registered.swap(false, Ordering::AcqRel)));
-            self.lease.leave(|| self.watched.store(true, Ordering::Release));
+            self.lease.leave(|| self.watch());
+        }
+
+        fn watch(&self) {
+            self.watched.fetch_add(1, Ordering::AcqRel);
         }
 
         fn tick(&self) {
-            if self.watched.load(Ordering::Acquire) && self.lease.tick(|| self.register()) != Tick::Busy {
-                // As the I/O thread does: it forgets what it need not watch.
-                self.watched.store(false, Ordering::Release);
+            for _ in 0..self.watched.load(Ordering::Acquire) {
+                if self.lease.tick(|| self.register()) != Tick::Busy {
+                    // As the I/O thread does: it forgets what it need not watch.
+                    self.watched.fetch_sub(1, Ordering::AcqRel);
+                }
             }
         }
 
@@ -191,13 +201,42 @@ mod loom_tests {
             io.tick();
         });
         world.lease.enter(|| assert!(world.registered.swap(false, Ordering::AcqRel)));
-        world.lease.leave(|| world.watched.store(true, Ordering::Release));
+        world.lease.leave(|| world.watch());
         ticks.join().unwrap();
         world.tick();
         world.tick();
         assert!(world.registered.load(Ordering::Acquire), "nobody waits on the poll");
         assert!(!world.lease.is_foreground());
         world.visit();
+    }
+
+    /// L3: a thread that leaves and hands over at once, while ticks may hand over too, and comes back.
+    fn a_release_hands_over_once() {
+        let world = Arc::new(World::default());
+        world.registered.store(true, Ordering::Release);
+        let io = world.clone();
+        let ticks = thread::spawn(move || {
+            io.tick();
+            io.tick();
+        });
+        world.visit();
+        world.lease.release(|| world.register());
+        assert!(world.registered.load(Ordering::Acquire), "nobody waits on the poll");
+        world.visit();
+        ticks.join().unwrap();
+        world.tick();
+        world.tick();
+        assert!(world.registered.load(Ordering::Acquire), "nobody waits on the poll");
+    }
+
+    #[test]
+    fn loom_l3_release() {
+        loom::model(a_release_hands_over_once);
+    }
+
+    #[test]
+    fn loom_l3_release_mutant() {
+        assert_mutant_fails(Mutant::LeaseReleasesTwice, a_release_hands_over_once);
     }
 
     /// L2: a watcher that meets an event while the I/O thread still has the poll looks again when it has not.

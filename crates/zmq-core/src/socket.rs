@@ -452,6 +452,9 @@ impl SocketBase {
 struct OutputState {
     /// Bytes sent since the last write.
     unpumped: usize,
+    /// Bytes of a large message that was part of the last batch; the sender has not yet looked whether it runs ahead.
+    large: usize,
+    company: Company,
     budget: Budget,
     process: Asked,
 }
@@ -507,6 +510,9 @@ impl SocketBase {
         let asked = std::mem::replace(&mut self.output.process, Asked::Before);
         self.output.unpumped += size + MESSAGE_OVERHEAD;
         let batch_is_due = self.output.unpumped >= BATCH;
+        if batch_is_due {
+            self.output.large = if size >= Company::LARGE { size } else { 0 };
+        }
         if batch_is_due || driver.has_output_posted() && !driver.is_sweeping() {
             self.write(batch_is_due, asked);
         }
@@ -520,6 +526,41 @@ impl SocketBase {
             driver.pump(Pump::Batch);
         } else {
             self.output.pump_or_defer(driver, self.core.shared.context.world.now());
+        }
+    }
+
+    /// Whether a large message was sent, so that a sender who can wait should [`keep_company`](SocketBase::keep_company).
+    #[inline]
+    pub fn runs_ahead(&self) -> bool {
+        self.output.large > 0
+    }
+
+    /// Stays for a moment with a large message that the system did not take at once, and writes on this thread what it
+    /// takes, instead of filling the pipe up to the high-water mark with memory that nobody has in a cache, or has at all.
+    #[cold]
+    pub fn keep_company(&mut self) {
+        let size = std::mem::take(&mut self.output.large);
+        let Some(driver) = self.core.driver.get() else { return };
+        // A publisher waits for nobody.
+        if self.socket_type().publishes() || !driver.is_congested() || !self.output.company.is_worthwhile() {
+            return;
+        }
+        let Some(mut visit) = driver.try_visit() else { return };
+        let bytes_sent = &self.core.shared.counters.io.bytes_sent;
+        let (before, started, limit) = (bytes_sent.value(), Instant::now(), Company::limit(size));
+        let mut next = visit.run();
+        while next.congested && started.elapsed() < limit {
+            visit.peek();
+            if next.again || visit.has_events() {
+                next = visit.run_events();
+            } else {
+                std::thread::yield_now();
+            }
+        }
+        drop(visit);
+        self.output.company.observe(bytes_sent.value() != before);
+        if next.congested {
+            driver.release();
         }
     }
 
@@ -580,6 +621,38 @@ impl Budget {
 
     fn refill(&mut self) {
         self.tokens = Self::FULL;
+    }
+}
+
+/// Whether a sender keeps its large messages company. In vain with a peer that takes nothing; then it is not tried for a
+/// while.
+#[derive(Default)]
+struct Company {
+    /// Messages that go alone.
+    skip: u32,
+    /// How many go alone after the next failure.
+    penalty: u32,
+}
+
+impl Company {
+    /// Smaller messages fit into a cache by the thousand.
+    const LARGE: usize = 32 * 1024;
+    const MAX_PENALTY: u32 = 1024;
+
+    /// About the time that it takes to copy it twice, in and out of the system; a few milliseconds at most.
+    fn limit(size: usize) -> Duration {
+        Duration::from_nanos(2 * size as u64).min(Duration::from_millis(4))
+    }
+
+    fn is_worthwhile(&mut self) -> bool {
+        let now = self.skip == 0;
+        self.skip = self.skip.saturating_sub(1);
+        now
+    }
+
+    fn observe(&mut self, progress: bool) {
+        self.penalty = if progress { 0 } else { (2 * self.penalty).clamp(8, Self::MAX_PENALTY) };
+        self.skip = self.penalty;
     }
 }
 
@@ -763,6 +836,21 @@ mod tests {
     use crate::transport::nowhere::Nowhere;
 
     /// A publisher must not spend its time on writes of single messages just because each write goes to many.
+    #[test]
+    fn company_in_vain_is_not_tried_again_at_once() {
+        let mut company = Company::default();
+        let mut tries = Vec::new();
+        for message in 0..100 {
+            if company.is_worthwhile() {
+                tries.push(message);
+                company.observe(message >= 27);
+            }
+        }
+        assert_eq!(tries[..3], [0, 9, 26]);
+        assert_eq!(tries[3], 59, "the third was in vain too");
+        assert_eq!(tries[4..].len(), 40, "each one, since there is progress");
+    }
+
     #[test]
     fn a_pump_costs_a_token_for_each_connection() {
         const CONNECTIONS: usize = 5;

@@ -215,6 +215,8 @@ pub(crate) enum Mutant {
     LeaseLeaveUnwatched,
     /// L2: an I/O thread that lets go of the poll tells nobody.
     LeaseTurnEndsSilent,
+    /// `release` hands over what is handed over already.
+    LeaseReleasesTwice,
     /// T1: a socket is told to look before there is anything to see.
     TerminateNudgesFirst,
     /// W1: the I/O thread stops sweeping without a last look.

@@ -129,3 +129,25 @@ fn a_write_that_fails_loses_nothing_that_has_arrived() {
         }
     }
 }
+
+/// Who sends large messages stays with them as long as they move on, and no longer: what a peer does not take waits in
+/// the pipe, as always.
+#[test]
+fn large_messages_wait_in_the_pipe_for_a_receiver_that_takes_none() {
+    const COUNT: u32 = 200;
+    for endpoint in ["tcp://127.0.0.1:0", "ipc://*"] {
+        let mut pull = zmq::Pull::builder().recv_hwm(1usize).bind(endpoint).unwrap();
+        let mut push =
+            zmq::Push::builder().send_hwm(COUNT as usize).connect(pull.last_endpoint().unwrap()).unwrap();
+        for number in 0..COUNT {
+            push.send_timeout([&number.to_be_bytes()[..], &[1; 100_000]].concat(), LONG).unwrap();
+        }
+        let stats = push.stats();
+        assert_eq!((stats.sent, stats.written), (u64::from(COUNT), u64::from(COUNT)), "{endpoint}");
+        assert!(stats.queued > u64::from(COUNT) / 4, "{endpoint}: nobody took them: {stats:?}");
+        // The rest goes out although this socket is not used meanwhile.
+        for number in 0..COUNT {
+            assert_eq!(pull.recv_timeout(LONG).unwrap()[0][..4], number.to_be_bytes(), "{endpoint}");
+        }
+    }
+}

@@ -382,10 +382,13 @@ impl<P: Pattern> State<P> {
                 reason: "it has no frame; an empty message is one frame of no bytes",
             });
         }
-        if self.try_send(message)? {
-            return Ok(());
+        if !self.try_send(message)? {
+            self.send_patiently(message, patience)?;
         }
-        self.send_patiently(message, patience)
+        if self.base.runs_ahead() && matches!(patience, Patience::Until { .. }) {
+            self.base.keep_company();
+        }
+        Ok(())
     }
 
     #[inline]

@@ -36,6 +36,8 @@ pub(super) struct Connection {
     stalled: bool,
     /// Messages encoded into the engine's output and not yet written as a whole.
     in_output: u64,
+    /// The system took less than there was when it was last written to.
+    congested: bool,
     /// Why nothing more can be written. What the peer sent before is still read; then the connection ends.
     broken: Option<io::Error>,
 }
@@ -126,6 +128,7 @@ impl Connection {
             backlog: Backlog::default(),
             stalled: false,
             in_output: 0,
+            congested: false,
             broken: None,
         }
     }
@@ -233,6 +236,7 @@ impl Connection {
                 return Ok(Output::Broken);
             }
             if !written {
+                self.congested = true;
                 self.await_writable(true, env)?;
                 return Ok(Output::Blocked);
             }
@@ -291,6 +295,7 @@ impl Connection {
     }
 
     fn finish_output(&mut self, env: &Env) -> Result<(), Fault> {
+        self.congested = false;
         if self.in_output > 0 {
             // Subscriptions that this peer needs not hear of: there was nothing to write.
             env.shared.counters.io.delivered.add_shared(std::mem::take(&mut self.in_output));
@@ -353,6 +358,11 @@ impl Connection {
 
     pub(super) fn is_ready(&self) -> bool {
         self.engine.is_ready()
+    }
+
+    /// Whether messages wait until the system takes more.
+    pub(super) fn is_congested(&self) -> bool {
+        self.congested && self.is_ready()
     }
 
     /// Messages that are encoded and not written.

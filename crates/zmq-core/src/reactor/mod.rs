@@ -39,6 +39,8 @@ pub(crate) struct Next {
     pub(crate) again: bool,
     /// The socket is gone, and everything it left is done.
     pub(crate) finished: bool,
+    /// A connection waits until the system takes more of what is sent.
+    pub(crate) congested: bool,
 }
 
 /// How thoroughly output is written.
@@ -63,6 +65,8 @@ pub(crate) struct Reactor {
     links: Slab<Entry>,
     timers: BTreeSet<(Instant, usize)>,
     timers_changed: bool,
+    /// How many sessions are congested.
+    congested: usize,
     /// Links to look at again in the next turn, without an event.
     again: Vec<usize>,
     /// Connections that are awake: their pipe may have something to send, and the sender will not say so.
@@ -147,6 +151,7 @@ impl Reactor {
             links: Slab::new(),
             timers: BTreeSet::new(),
             timers_changed: false,
+            congested: 0,
             again: Vec::new(),
             active: Vec::new(),
             batched: false,
@@ -274,6 +279,7 @@ impl Reactor {
             deadline: self.timers.first().map(|(at, _)| *at),
             again: !self.again.is_empty() || !self.active.is_empty(),
             finished: self.is_finished(),
+            congested: self.congested > 0,
         }
     }
 
@@ -410,7 +416,10 @@ impl Reactor {
     /// Lets a session act, and settles what follows.
     fn with_session(&mut self, token: usize, act: impl FnOnce(&mut Session, &mut Env) -> Outcome) {
         let Some(Entry { link: Link::Session(session), .. }) = self.links.get_mut(token) else { return };
-        match act(session, &mut self.env) {
+        self.congested -= usize::from(session.is_congested());
+        let outcome = act(session, &mut self.env);
+        self.congested += usize::from(session.is_congested());
+        match outcome {
             Outcome::Settled => self.arm(token),
             Outcome::Again => {
                 self.again.push(token);
@@ -447,7 +456,10 @@ impl Reactor {
         }
         match entry.link {
             Link::Listening(listening) => listening.close(&self.env),
-            Link::Session(session) => session.close(&self.env),
+            Link::Session(session) => {
+                self.congested -= usize::from(session.is_congested());
+                session.close(&self.env);
+            }
         }
     }
 }

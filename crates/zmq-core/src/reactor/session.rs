@@ -298,6 +298,10 @@ impl Session {
         }
     }
 
+    pub(super) fn is_congested(&self) -> bool {
+        matches!(&self.stage, Stage::Open(connection) if connection.is_congested())
+    }
+
     /// Copies that wait, here and in the pipe.
     pub(super) fn queued(&mut self) -> u64 {
         let encoded = match &self.stage {
