@@ -11,6 +11,7 @@ use std::ops::{Deref, Index};
 use std::str::Utf8Error;
 
 mod block;
+pub(crate) mod reserve;
 mod storage;
 
 use storage::{Content, Storage, View};
@@ -53,7 +54,16 @@ impl Frame {
         // Not while the thread ends and its blocks are gone.
         match BLOCKS.try_with(|blocks| blocks.borrow_mut().copy(bytes)) {
             Ok(Some(piece)) => Frame(Storage::in_block(piece)),
-            _ => Frame(Storage::shared(Bytes::copy_from_slice(bytes))),
+            _ => Frame(Storage::shared(reserve::copy(bytes))),
+        }
+    }
+
+    /// A frame over a buffer that came from the [`reserve`], or may go there.
+    pub(crate) fn from_own(buffer: Vec<u8>) -> Frame {
+        if buffer.len() <= Self::INLINE_CAPACITY {
+            Frame::copy_from(&buffer)
+        } else {
+            Frame(Storage::shared(reserve::share(buffer)))
         }
     }
 

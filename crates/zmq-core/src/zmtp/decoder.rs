@@ -5,6 +5,7 @@
 
 use super::error::ProtocolError;
 use super::frame::{Framing, Header, MAX_HEADER};
+use crate::message::reserve;
 use std::borrow::Cow;
 
 /// From how many missing bytes on it pays to read the stream straight into the body. Below, one read into the
@@ -91,7 +92,7 @@ impl Decoder {
             *input = rest;
             return Some((header, Cow::Borrowed(whole)));
         }
-        let buffer = if length <= self.believed { vec![0; length] } else { Vec::new() };
+        let buffer = if length <= self.believed { reserve::buffer(length) } else { Vec::new() };
         self.body = Some(PartialBody { header, length, buffer, filled: 0 });
         self.continue_body(input)
     }

@@ -579,7 +579,7 @@ impl fmt::Debug for Engine {
 fn into_frame(body: Body<'_>) -> Frame {
     match body {
         Body::Borrowed(bytes) => Frame::copy_from(bytes),
-        Body::Owned(bytes) => Frame::from(bytes),
+        Body::Owned(bytes) => Frame::from_own(bytes),
     }
 }
 
