@@ -750,10 +750,11 @@ impl SocketBase {
                 visit.peek();
                 if visit.has_events() {
                     next = visit.run_events();
-                    if self.has_news() {
-                        self.spin.succeeded(patience);
-                        return false;
-                    }
+                }
+                // From a connection, or from a socket of this process.
+                if self.has_news() {
+                    self.spin.succeeded(patience);
+                    return false;
                 }
             }
             self.spin.failed();
