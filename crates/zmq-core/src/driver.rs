@@ -191,7 +191,7 @@ impl Driver {
         !self.posted.stop_sweeping()
     }
 
-    /// Whether a connection waits until the system takes more of what is sent.
+    /// Whether every peer waits until the system takes more of what is sent to it.
     pub(crate) fn is_congested(&self) -> bool {
         lock(&self.reactor).next().congested
     }

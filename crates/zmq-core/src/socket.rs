@@ -541,8 +541,11 @@ impl SocketBase {
     pub fn keep_company(&mut self) {
         let size = std::mem::take(&mut self.output.large);
         let Some(driver) = self.core.driver.get() else { return };
-        // A publisher waits for nobody.
-        if self.socket_type().publishes() || !driver.is_congested() || !self.output.company.is_worthwhile() {
+        let may_wait = matches!(
+            self.socket_type(),
+            SocketType::Push | SocketType::Pair | SocketType::Dealer | SocketType::Router
+        );
+        if !may_wait || !driver.is_congested() || !self.output.company.is_worthwhile() {
             return;
         }
         let Some(mut visit) = driver.try_visit() else { return };

@@ -362,7 +362,7 @@ impl Connection {
 
     /// Whether messages wait until the system takes more.
     pub(super) fn is_congested(&self) -> bool {
-        self.congested && self.is_ready()
+        self.congested
     }
 
     /// Messages that are encoded and not written.

@@ -39,7 +39,7 @@ pub(crate) struct Next {
     pub(crate) again: bool,
     /// The socket is gone, and everything it left is done.
     pub(crate) finished: bool,
-    /// A connection waits until the system takes more of what is sent.
+    /// Every peer waits until the system takes more of what is sent to it.
     pub(crate) congested: bool,
 }
 
@@ -65,8 +65,7 @@ pub(crate) struct Reactor {
     links: Slab<Entry>,
     timers: BTreeSet<(Instant, usize)>,
     timers_changed: bool,
-    /// How many sessions are congested.
-    congested: usize,
+    traffic: Traffic,
     /// Links to look at again in the next turn, without an event.
     again: Vec<usize>,
     /// Connections that are awake: their pipe may have something to send, and the sender will not say so.
@@ -151,7 +150,7 @@ impl Reactor {
             links: Slab::new(),
             timers: BTreeSet::new(),
             timers_changed: false,
-            congested: 0,
+            traffic: Traffic::default(),
             again: Vec::new(),
             active: Vec::new(),
             batched: false,
@@ -279,7 +278,7 @@ impl Reactor {
             deadline: self.timers.first().map(|(at, _)| *at),
             again: !self.again.is_empty() || !self.active.is_empty(),
             finished: self.is_finished(),
-            congested: self.congested > 0,
+            congested: self.traffic.is_congested(),
         }
     }
 
@@ -416,9 +415,9 @@ impl Reactor {
     /// Lets a session act, and settles what follows.
     fn with_session(&mut self, token: usize, act: impl FnOnce(&mut Session, &mut Env) -> Outcome) {
         let Some(Entry { link: Link::Session(session), .. }) = self.links.get_mut(token) else { return };
-        self.congested -= usize::from(session.is_congested());
+        self.traffic.forget(session);
         let outcome = act(session, &mut self.env);
-        self.congested += usize::from(session.is_congested());
+        self.traffic.count(session);
         match outcome {
             Outcome::Settled => self.arm(token),
             Outcome::Again => {
@@ -457,10 +456,40 @@ impl Reactor {
         match entry.link {
             Link::Listening(listening) => listening.close(&self.env),
             Link::Session(session) => {
-                self.congested -= usize::from(session.is_congested());
+                self.traffic.forget(&session);
                 session.close(&self.env);
             }
         }
+    }
+}
+
+/// How many peers take what is sent, and how many do not now.
+#[derive(Default)]
+struct Traffic {
+    flowing: usize,
+    congested: usize,
+}
+
+impl Traffic {
+    fn count(&mut self, session: &Session) {
+        match session.is_congested() {
+            Some(true) => self.congested += 1,
+            Some(false) => self.flowing += 1,
+            None => {}
+        }
+    }
+
+    fn forget(&mut self, session: &Session) {
+        match session.is_congested() {
+            Some(true) => self.congested -= 1,
+            Some(false) => self.flowing -= 1,
+            None => {}
+        }
+    }
+
+    /// One slow peer among others is no congestion: the others are sent to meanwhile.
+    fn is_congested(&self) -> bool {
+        self.congested > 0 && self.flowing == 0
     }
 }
 

@@ -298,8 +298,12 @@ impl Session {
         }
     }
 
-    pub(super) fn is_congested(&self) -> bool {
-        matches!(&self.stage, Stage::Open(connection) if connection.is_congested())
+    /// Whether the peer takes no more now; `None`: there is no peer.
+    pub(super) fn is_congested(&self) -> Option<bool> {
+        match &self.stage {
+            Stage::Open(connection) if connection.is_ready() => Some(connection.is_congested()),
+            _ => None,
+        }
     }
 
     /// Copies that wait, here and in the pipe.
