@@ -541,10 +541,12 @@ impl SocketBase {
     pub fn keep_company(&mut self) {
         let size = std::mem::take(&mut self.output.large);
         let Some(driver) = self.core.driver.get() else { return };
-        let may_wait = matches!(
-            self.socket_type(),
-            SocketType::Push | SocketType::Pair | SocketType::Dealer | SocketType::Router
-        );
+        // Where messages queue. And the half of a socket does not keep the other one from the poll.
+        let may_wait = self.direction == Direction::Both
+            && matches!(
+                self.socket_type(),
+                SocketType::Push | SocketType::Pair | SocketType::Dealer | SocketType::Router
+            );
         if !may_wait || !driver.is_congested() || !self.output.company.is_worthwhile() {
             return;
         }

@@ -628,7 +628,8 @@ impl<K: Kind, E: Environment> Socket<K, E> {
 
 impl<K: CanSend, E: Environment> Socket<K, E> {
     /// Sends a message; waits while there is nobody to take it, where the pattern waits, at most as long as
-    /// [`send_timeout`](zmq_core::Options::send_timeout) (`zmq_send`).
+    /// [`send_timeout`](zmq_core::Options::send_timeout) (`zmq_send`). With 32 KiB and more it may stay up to 4 ms with the
+    /// message, if the peers take it bit by bit; [`try_send`](Socket::try_send) leaves it to the background.
     ///
     /// # Errors
     /// [`SendError`] with the message and [`Error::Timeout`], [`Error::Terminated`], [`Error::State`],
