@@ -352,6 +352,16 @@ mod tests {
     use crate::transport::nowhere::Nowhere;
     use crate::{Context, Event, Monitor, SocketBase, SocketType};
 
+    /// A socket that tries to connect, again and again.
+    fn socket_that_tries() -> (SocketBase, Monitor) {
+        let context = Context::builder().transport(Nowhere).build().unwrap();
+        let options = Options { reconnect_interval: Some(TICK), ..Options::default() };
+        let base = SocketBase::new(&context, SocketType::Push, options).unwrap();
+        let monitor = base.monitor();
+        base.connect("nowhere://x", &[]).unwrap();
+        (base, monitor)
+    }
+
     fn await_attempts(monitor: &mut Monitor, count: usize) {
         let started = Instant::now();
         let mut seen = 0;
@@ -366,11 +376,7 @@ mod tests {
     /// it.
     #[test]
     fn a_panic_leaves_the_reactor_to_the_io_thread() {
-        let context = Context::builder().transport(Nowhere).build().unwrap();
-        let options = Options { reconnect_interval: Some(TICK), ..Options::default() };
-        let base = SocketBase::new(&context, SocketType::Push, options).unwrap();
-        let mut monitor = base.monitor();
-        base.connect("nowhere://x", &[]).unwrap();
+        let (base, mut monitor) = socket_that_tries();
         await_attempts(&mut monitor, 1);
         let driver = base.driver().unwrap().clone();
         let fails = std::thread::spawn({
@@ -395,11 +401,7 @@ mod tests {
     /// longer than a tick. The turn in which the I/O thread takes over then fails, and all timers would be lost.
     #[test]
     fn timers_outlive_a_thread_that_leaves_slowly() {
-        let context = Context::builder().transport(Nowhere).build().unwrap();
-        let options = Options { reconnect_interval: Some(TICK), ..Options::default() };
-        let base = SocketBase::new(&context, SocketType::Push, options).unwrap();
-        let mut monitor = base.monitor();
-        base.connect("nowhere://x", &[]).unwrap();
+        let (base, mut monitor) = socket_that_tries();
         await_attempts(&mut monitor, 2);
         let driver = base.driver().unwrap();
         let visit = driver.visit();

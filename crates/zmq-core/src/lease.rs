@@ -167,13 +167,23 @@ mod loom_tests {
     }
 
     impl World {
-        fn visit(&self) {
-            self.lease.enter(|| assert!(self.registered.swap(false, Ordering::AcqRel)));
-            self.lease.leave(|| self.watch());
+        /// In the background, with an I/O thread that ticks twice.
+        fn with_ticks() -> (Arc<World>, thread::JoinHandle<()>) {
+            let world = Arc::new(World::default());
+            world.registered.store(true, Ordering::Release);
+            let io = world.clone();
+            let ticks = thread::spawn(move || {
+                io.tick();
+                io.tick();
+            });
+            (world, ticks)
         }
 
-        fn watch(&self) {
-            self.watched.fetch_add(1, Ordering::AcqRel);
+        fn visit(&self) {
+            self.lease.enter(|| assert!(self.registered.swap(false, Ordering::AcqRel)));
+            self.lease.leave(|| {
+                self.watched.fetch_add(1, Ordering::AcqRel);
+            });
         }
 
         fn tick(&self) {
@@ -193,15 +203,8 @@ mod loom_tests {
     /// However visits and ticks interleave, the poll is registered exactly in the background, and once the
     /// application stays away ticks bring it there.
     fn nobody_is_stranded() {
-        let world = Arc::new(World::default());
-        world.registered.store(true, Ordering::Release);
-        let io = world.clone();
-        let ticks = thread::spawn(move || {
-            io.tick();
-            io.tick();
-        });
-        world.lease.enter(|| assert!(world.registered.swap(false, Ordering::AcqRel)));
-        world.lease.leave(|| world.watch());
+        let (world, ticks) = World::with_ticks();
+        world.visit();
         ticks.join().unwrap();
         world.tick();
         world.tick();
@@ -212,13 +215,7 @@ mod loom_tests {
 
     /// L3: a thread that leaves and hands over at once, while ticks may hand over too, and comes back.
     fn a_release_hands_over_once() {
-        let world = Arc::new(World::default());
-        world.registered.store(true, Ordering::Release);
-        let io = world.clone();
-        let ticks = thread::spawn(move || {
-            io.tick();
-            io.tick();
-        });
+        let (world, ticks) = World::with_ticks();
         world.visit();
         world.lease.release(|| world.register());
         assert!(world.registered.load(Ordering::Acquire), "nobody waits on the poll");

@@ -841,7 +841,6 @@ mod tests {
     use super::*;
     use crate::transport::nowhere::Nowhere;
 
-    /// A publisher must not spend its time on writes of single messages just because each write goes to many.
     #[test]
     fn company_in_vain_is_not_tried_again_at_once() {
         let mut company = Company::default();
@@ -857,6 +856,7 @@ mod tests {
         assert_eq!(tries[4..].len(), 40, "each one, since there is progress");
     }
 
+    /// A publisher must not spend its time on writes of single messages just because each write goes to many.
     #[test]
     fn a_pump_costs_a_token_for_each_connection() {
         const CONNECTIONS: usize = 5;

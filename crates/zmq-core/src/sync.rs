@@ -215,7 +215,7 @@ pub(crate) enum Mutant {
     LeaseLeaveUnwatched,
     /// L2: an I/O thread that lets go of the poll tells nobody.
     LeaseTurnEndsSilent,
-    /// `release` hands over what is handed over already.
+    /// L3: `release` hands over what is handed over already.
     LeaseReleasesTwice,
     /// T1: a socket is told to look before there is anything to see.
     TerminateNudgesFirst,

@@ -167,6 +167,8 @@ impl<P: Pattern> Cell<State<P>> {
         mut message: Message,
         patience: impl FnOnce(&State<P>) -> Patience,
     ) -> Result<(), SendError> {
+        // The arms of `with`, written out here and in `receive`: through one function for both a small message costs an
+        // eighth more CPU, inlined or not (measured over inproc).
         let failed = match self {
             Cell::Own(state) => state.call(patience, |state, patience| state.send(&mut message, patience)),
             Cell::Shared(state) => {

@@ -4,6 +4,7 @@
 //! much again on its way back; the allocator gives such sizes back at once. So a few of them are kept, and what was let go
 //! last, which a cache may still have, is taken first.
 
+use crate::sync::try_lock;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -52,7 +53,7 @@ fn is_kept(size: usize) -> bool {
 }
 
 fn take(length: usize) -> Option<Vec<u8>> {
-    if is_kept(length) { RESERVE.try_lock().ok()?.take(length) } else { None }
+    if is_kept(length) { try_lock(&RESERVE)?.take(length) } else { None }
 }
 
 /// A buffer that comes back.
@@ -66,7 +67,7 @@ impl AsRef<[u8]> for Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        if let Ok(mut reserve) = RESERVE.try_lock() {
+        if let Some(mut reserve) = try_lock(&RESERVE) {
             reserve.put(std::mem::take(&mut self.0));
         }
     }

@@ -472,19 +472,21 @@ struct Traffic {
 
 impl Traffic {
     fn count(&mut self, session: &Session) {
-        match session.is_congested() {
-            Some(true) => self.congested += 1,
-            Some(false) => self.flowing += 1,
-            None => {}
+        if let Some(number) = self.number_with(session) {
+            *number += 1;
         }
     }
 
     fn forget(&mut self, session: &Session) {
-        match session.is_congested() {
-            Some(true) => self.congested -= 1,
-            Some(false) => self.flowing -= 1,
-            None => {}
+        if let Some(number) = self.number_with(session) {
+            *number -= 1;
         }
+    }
+
+    fn number_with(&mut self, session: &Session) -> Option<&mut usize> {
+        session
+            .is_congested()
+            .map(|congested| if congested { &mut self.congested } else { &mut self.flowing })
     }
 
     /// One slow peer among others is no congestion: the others are sent to meanwhile.
