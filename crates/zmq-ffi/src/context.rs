@@ -13,11 +13,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// A context, for as long as it is not terminated.
-#[derive(Default)]
-pub(crate) struct Slot(Mutex<Option<Arc<Context>>>);
-
-static CONTEXTS: Handles<Slot> = Handles::new();
+/// The contexts that are not terminated.
+static CONTEXTS: Handles<Mutex<Option<Arc<Context>>>> = Handles::new();
 
 /// How often it is looked whether what lingers is sent.
 const LINGERING: Duration = Duration::from_millis(5);
@@ -66,32 +63,26 @@ impl Default for Settings {
 
 /// A new context, and its handle.
 pub(crate) fn create(io_threads: usize) -> Result<*mut c_void> {
-    let slot = CONTEXTS.take().ok_or(Errno::EMFILE)?;
-    *lock(&slot.0) = Some(Arc::new(Context {
+    let context = Arc::new(Context {
         settings: Mutex::new(Settings { io_threads, ..Settings::default() }),
         native: Mutex::default(),
         shut_down: AtomicBool::new(false),
         population: Mutex::default(),
         monitors: Mutex::default(),
-    }));
-    Ok(Handles::handle(slot))
+    });
+    CONTEXTS.insert(context).ok_or(Errno::EMFILE)
 }
 
 /// The context that the handle stands for.
 pub(crate) fn find(handle: *const c_void) -> Result<Arc<Context>> {
-    let slot = CONTEXTS.find(handle).ok_or(Errno::EFAULT)?;
-    lock(&slot.0).clone().ok_or(Errno::EFAULT)
+    CONTEXTS.with(handle, |context| Ok(context.clone()))
 }
 
 /// Waits until every socket is closed and what they linger for is sent; then the handle is void.
 pub(crate) fn terminate(handle: *const c_void) -> Result<()> {
-    let context = find(handle)?;
-    context.terminate()?;
-    let slot = CONTEXTS.find(handle).ok_or(Errno::EFAULT)?;
+    find(handle)?.terminate()?;
     // Another thread may have been faster.
-    if lock(&slot.0).take().is_some() {
-        CONTEXTS.give_back(slot);
-    }
+    let _ = CONTEXTS.remove(handle);
     Ok(())
 }
 

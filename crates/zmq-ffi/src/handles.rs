@@ -4,6 +4,7 @@
 //! looked for by comparing numbers: nothing is read through it. A slot is given out again as late as possible, so that a
 //! handle that was closed is noticed.
 
+use crate::error::{Errno, Result};
 use crate::lock;
 use std::collections::VecDeque;
 use std::ffi::c_void;
@@ -75,6 +76,40 @@ impl<T: Default> Handles<T> {
     }
 }
 
+/// Tables of what is empty while nobody uses it.
+impl<V> Handles<Mutex<Option<V>>> {
+    /// What stands for the value; `None` if there are too many.
+    pub(crate) fn insert(&'static self, value: V) -> Option<*mut c_void> {
+        let slot = self.take()?;
+        *lock(slot) = Some(value);
+        Some(Self::handle(slot))
+    }
+
+    /// Works on the value that the handle stands for, with its lock held.
+    ///
+    /// # Errors
+    /// `EFAULT`: it stands for none.
+    pub(crate) fn with<R>(
+        &'static self,
+        handle: *const c_void,
+        work: impl FnOnce(&mut V) -> Result<R>,
+    ) -> Result<R> {
+        let slot = self.find(handle).ok_or(Errno::EFAULT)?;
+        work(lock(slot).as_mut().ok_or(Errno::EFAULT)?)
+    }
+
+    /// Takes the value out; the handle is void then.
+    ///
+    /// # Errors
+    /// `EFAULT`: it stands for none.
+    pub(crate) fn remove(&'static self, handle: *const c_void) -> Result<V> {
+        let slot = self.find(handle).ok_or(Errno::EFAULT)?;
+        let value = lock(slot).take().ok_or(Errno::EFAULT)?;
+        self.give_back(slot);
+        Ok(value)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,5 +143,16 @@ mod tests {
             assert!(!std::ptr::eq(slot, other));
             HANDLES.give_back(other);
         }
+    }
+
+    #[test]
+    fn what_was_taken_out_is_no_longer_there() {
+        static HANDLES: Handles<Mutex<Option<i32>>> = Handles::new();
+        let handle = HANDLES.insert(7).expect("room");
+        assert_eq!(HANDLES.with(handle, |value| Ok(std::mem::replace(value, 8))), Ok(7));
+        assert_eq!(HANDLES.remove(handle), Ok(8));
+        assert_eq!(HANDLES.with(handle, |value| Ok(*value)), Err(Errno::EFAULT));
+        assert_eq!(HANDLES.remove(handle), Err(Errno::EFAULT));
+        assert_eq!(HANDLES.remove(std::ptr::dangling()), Err(Errno::EFAULT));
     }
 }

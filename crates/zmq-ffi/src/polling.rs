@@ -53,16 +53,13 @@ pub(crate) fn wait(
     ask: AskSystem,
 ) -> Result<usize> {
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let count = look(items, found, ask)?;
+    let mut count = look(items, found, ask)?;
+    // What came before a socket was a member has woken nobody.
+    if count == 0 && watch.follow(items)? {
+        count = look(items, found, ask)?;
+    }
     if count > 0 {
         return look_for_input(items, found, count);
-    }
-    if watch.follow(items)? {
-        // What came before a socket was a member has woken nobody.
-        let count = look(items, found, ask)?;
-        if count > 0 {
-            return look_for_input(items, found, count);
-        }
     }
     loop {
         watch.wait(items, deadline)?;
@@ -105,24 +102,29 @@ fn look(items: &[Item], found: &mut [c_short], ask: AskSystem) -> Result<usize> 
             *found = our_events(descriptor.revents);
         }
     }
-    Ok(found.iter().filter(|found| **found != 0).count())
+    Ok(ready(found))
+}
+
+/// For how many there is something.
+fn ready(found: &[c_short]) -> usize {
+    found.iter().filter(|found| **found != 0).count()
 }
 
 /// Who can always send would never look whether there is something to receive.
 fn look_for_input(items: &[Item], found: &mut [c_short], count: usize) -> Result<usize> {
-    let hungry = |item: &Item, found: c_short| item.wanted & POLLIN != 0 && found & POLLIN == 0;
     if found.iter().any(|found| *found & POLLIN != 0) {
         return Ok(count);
     }
     for (item, found) in items.iter().zip(found.iter_mut()) {
         let What::Socket(slot) = item.what else { continue };
-        if hungry(item, *found)
+        // None of them can receive, as far as is known.
+        if item.wanted & POLLIN != 0
             && let Some(Some(socket)) = slot.try_use().as_deref_mut()
         {
             *found = socket.events()? & item.wanted;
         }
     }
-    Ok(found.iter().filter(|found| **found != 0).count())
+    Ok(ready(found))
 }
 
 impl Watch {

@@ -11,7 +11,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::vec::IntoIter;
-use zmq::{AnySocket, Descriptor, Frame, Message, Peer, SocketType, Stopper};
+use zmq::{AnySocket, Descriptor, Frame, Message, Peer, SendError, SocketType, Stopper};
 
 /// Flags of sending and receiving.
 pub(crate) const DONTWAIT: c_int = 1;
@@ -167,10 +167,7 @@ impl Socket {
         {
             return self.send_nothing(frame);
         }
-        let sent = match flags & DONTWAIT {
-            0 => self.any.send(frame),
-            _ => self.any.try_send(frame),
-        };
+        let sent = self.hand_over(frame.into(), flags);
         // The one frame comes back.
         sent.map_err(|failed| (failed.error.into(), failed.message.into_single().unwrap_or_default()))
     }
@@ -207,11 +204,7 @@ impl Socket {
             return Ok(());
         }
         let message = Message::from(std::mem::take(&mut self.outgoing));
-        let sent = match flags & DONTWAIT {
-            0 => self.any.send(message),
-            _ => self.any.try_send(message),
-        };
-        let Err(failed) = sent else { return Ok(()) };
+        let Err(failed) = self.hand_over(message, flags) else { return Ok(()) };
         match Errno::from(failed.error) {
             // Whoever it was for has gone since the first frame: nobody gets it, as nobody gets half of it.
             Errno::EAGAIN if flags & DONTWAIT != 0 => Ok(()),
@@ -222,6 +215,14 @@ impl Socket {
             }
             error if error == Errno::ETERM => Err((error, last(failed.message))),
             _ => Ok(()),
+        }
+    }
+
+    #[inline]
+    fn hand_over(&mut self, message: Message, flags: c_int) -> Result<(), SendError> {
+        match flags & DONTWAIT {
+            0 => self.any.send(message),
+            _ => self.any.try_send(message),
         }
     }
 

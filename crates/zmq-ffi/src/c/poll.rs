@@ -3,7 +3,6 @@
 use super::exported;
 use crate::error::{Errno, Result};
 use crate::handles::Handles;
-use crate::lock;
 use crate::polling::{self, Item, Watch, What};
 use crate::socket::{self, Slot};
 use nix::libc;
@@ -47,10 +46,7 @@ struct UserData(*mut c_void);
 // SAFETY: it is only given back, never read.
 unsafe impl Send for UserData {}
 
-#[derive(Default)]
-struct PollerSlot(Mutex<Option<Poller>>);
-
-static POLLERS: Handles<PollerSlot> = Handles::new();
+static POLLERS: Handles<Mutex<Option<Poller>>> = Handles::new();
 
 thread_local! {
     static WATCH: RefCell<Watch> = RefCell::default();
@@ -85,11 +81,6 @@ fn poll(items: &mut [PollItem], timeout: c_long) -> Result<c_int> {
         item.revents = found;
     }
     Ok(count as c_int)
-}
-
-fn with<R>(handle: *const c_void, work: impl FnOnce(&mut Poller) -> Result<R>) -> Result<R> {
-    let slot = POLLERS.find(handle).ok_or(Errno::EFAULT)?;
-    work(lock(&slot.0).as_mut().ok_or(Errno::EFAULT)?)
 }
 
 impl Poller {
@@ -177,25 +168,21 @@ exported! {
 
     /// A poller of nothing.
     fn zmq_poller_new() -> *mut c_void, or std::ptr::null_mut(), {
-        let slot = POLLERS.take().ok_or(Errno::ENOMEM)?;
-        *lock(&slot.0) = Some(Poller::default());
-        Ok(Handles::handle(slot))
+        POLLERS.insert(Poller::default()).ok_or(Errno::ENOMEM)
     }
 
     /// Ends it; the place of the handle is null then.
     fn zmq_poller_destroy(poller: *mut *mut c_void) -> c_int, or -1, {
         // SAFETY: a place of a handle, unless it is null.
         let place = unsafe { poller.as_mut() }.ok_or(Errno::EFAULT)?;
-        let slot = POLLERS.find(*place).ok_or(Errno::EFAULT)?;
-        drop(lock(&slot.0).take().ok_or(Errno::EFAULT)?);
-        POLLERS.give_back(slot);
+        drop(POLLERS.remove(*place)?);
         *place = std::ptr::null_mut();
         Ok(0)
     }
 
     /// How many it waits for.
     fn zmq_poller_size(poller: *mut c_void) -> c_int, or -1, {
-        with(poller, |poller| Ok(poller.entries.len() as c_int))
+        POLLERS.with(poller, |poller| Ok(poller.entries.len() as c_int))
     }
 
     /// Waits for a socket too.
@@ -205,17 +192,17 @@ exported! {
         user_data: *mut c_void,
         events: c_short,
     ) -> c_int, or -1, {
-        with(poller, |poller| poller.add(open(socket)?, user_data, events).map(|()| 0))
+        POLLERS.with(poller, |poller| poller.add(open(socket)?, user_data, events).map(|()| 0))
     }
 
     /// Waits for other events of it.
     fn zmq_poller_modify(poller: *mut c_void, socket: *mut c_void, events: c_short) -> c_int, or -1, {
-        with(poller, |poller| poller.modify(open(socket)?, events).map(|()| 0))
+        POLLERS.with(poller, |poller| poller.modify(open(socket)?, events).map(|()| 0))
     }
 
     /// Waits for it no more.
     fn zmq_poller_remove(poller: *mut c_void, socket: *mut c_void) -> c_int, or -1, {
-        with(poller, |poller| poller.remove(known(socket)?).map(|()| 0))
+        POLLERS.with(poller, |poller| poller.remove(known(socket)?).map(|()| 0))
     }
 
     /// Waits for a descriptor too.
@@ -225,17 +212,17 @@ exported! {
         user_data: *mut c_void,
         events: c_short,
     ) -> c_int, or -1, {
-        with(poller, |poller| poller.add(descriptor(fd)?, user_data, events).map(|()| 0))
+        POLLERS.with(poller, |poller| poller.add(descriptor(fd)?, user_data, events).map(|()| 0))
     }
 
     /// Waits for other events of it.
     fn zmq_poller_modify_fd(poller: *mut c_void, fd: c_int, events: c_short) -> c_int, or -1, {
-        with(poller, |poller| poller.modify(descriptor(fd)?, events).map(|()| 0))
+        POLLERS.with(poller, |poller| poller.modify(descriptor(fd)?, events).map(|()| 0))
     }
 
     /// Waits for it no more.
     fn zmq_poller_remove_fd(poller: *mut c_void, fd: c_int) -> c_int, or -1, {
-        with(poller, |poller| poller.remove(descriptor(fd)?).map(|()| 0))
+        POLLERS.with(poller, |poller| poller.remove(descriptor(fd)?).map(|()| 0))
     }
 
     /// Waits until something is ready, and reports one of what is.
@@ -245,7 +232,7 @@ exported! {
         }
         // SAFETY: a place for one event.
         let events = unsafe { std::slice::from_raw_parts_mut(event, 1) };
-        let waited = with(poller, |poller| poller.wait(events, timeout).map(|_| 0));
+        let waited = POLLERS.with(poller, |poller| poller.wait(events, timeout).map(|_| 0));
         if waited.is_err() {
             events[0] =
                 PollerEvent { socket: std::ptr::null_mut(), fd: -1, user_data: std::ptr::null_mut(), events: 0 };
@@ -266,7 +253,7 @@ exported! {
         }
         // SAFETY: places for so many events.
         let events = unsafe { std::slice::from_raw_parts_mut(events, count) };
-        with(poller, |poller| poller.wait(events, timeout).map(|count| count as c_int))
+        POLLERS.with(poller, |poller| poller.wait(events, timeout).map(|count| count as c_int))
     }
 
     /// Only pollers of sockets for many threads have a descriptor, and there are none.

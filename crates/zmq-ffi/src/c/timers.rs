@@ -1,9 +1,8 @@
 //! Timers that call the program back.
 
 use super::exported;
-use crate::error::{Errno, Result};
+use crate::error::Errno;
 use crate::handles::Handles;
-use crate::lock;
 use crate::timers::Timers;
 use std::ffi::{c_int, c_long, c_void};
 use std::sync::Mutex;
@@ -21,32 +20,20 @@ struct Handler {
 // SAFETY: the program says on which thread timers run; the argument is only given back to it.
 unsafe impl Send for Handler {}
 
-#[derive(Default)]
-struct Slot(Mutex<Option<Timers<Handler>>>);
-
-static TIMERS: Handles<Slot> = Handles::new();
-
-/// The lock is not held while the program is called back.
-fn with<R>(handle: *const c_void, work: impl FnOnce(&mut Timers<Handler>) -> Result<R>) -> Result<R> {
-    let slot = TIMERS.find(handle).ok_or(Errno::EFAULT)?;
-    work(lock(&slot.0).as_mut().ok_or(Errno::EFAULT)?)
-}
+/// Their lock is not held while the program is called back.
+static TIMERS: Handles<Mutex<Option<Timers<Handler>>>> = Handles::new();
 
 exported! {
     /// No timers.
     fn zmq_timers_new() -> *mut c_void, or std::ptr::null_mut(), {
-        let slot = TIMERS.take().ok_or(Errno::ENOMEM)?;
-        *lock(&slot.0) = Some(Timers::default());
-        Ok(Handles::handle(slot))
+        TIMERS.insert(Timers::default()).ok_or(Errno::ENOMEM)
     }
 
     /// Ends them; the place of the handle is null then.
     fn zmq_timers_destroy(timers: *mut *mut c_void) -> c_int, or -1, {
         // SAFETY: a place of a handle, unless it is null.
         let place = unsafe { timers.as_mut() }.ok_or(Errno::EFAULT)?;
-        let slot = TIMERS.find(*place).ok_or(Errno::EFAULT)?;
-        drop(lock(&slot.0).take().ok_or(Errno::EFAULT)?);
-        TIMERS.give_back(slot);
+        drop(TIMERS.remove(*place)?);
         *place = std::ptr::null_mut();
         Ok(0)
     }
@@ -59,27 +46,27 @@ exported! {
         argument: *mut c_void,
     ) -> c_int, or -1, {
         let function = function.ok_or(Errno::EFAULT)?;
-        with(timers, |timers| Ok(timers.add(interval, Handler { function, argument }, Instant::now())))
+        TIMERS.with(timers, |timers| Ok(timers.add(interval, Handler { function, argument }, Instant::now())))
     }
 
     /// Ends one timer.
     fn zmq_timers_cancel(timers: *mut c_void, timer: c_int) -> c_int, or -1, {
-        with(timers, |timers| timers.cancel(timer).map(|()| 0))
+        TIMERS.with(timers, |timers| timers.cancel(timer).map(|()| 0))
     }
 
     /// Gives a timer another interval, from now.
     fn zmq_timers_set_interval(timers: *mut c_void, timer: c_int, interval: usize) -> c_int, or -1, {
-        with(timers, |timers| timers.set_interval(timer, interval, Instant::now()).map(|()| 0))
+        TIMERS.with(timers, |timers| timers.set_interval(timer, interval, Instant::now()).map(|()| 0))
     }
 
     /// Starts a timer's interval anew.
     fn zmq_timers_reset(timers: *mut c_void, timer: c_int) -> c_int, or -1, {
-        with(timers, |timers| timers.reset(timer, Instant::now()).map(|()| 0))
+        TIMERS.with(timers, |timers| timers.reset(timer, Instant::now()).map(|()| 0))
     }
 
     /// Milliseconds until the next timer is due; -1: there is none.
     fn zmq_timers_timeout(timers: *mut c_void) -> c_long, or -1, {
-        with(timers, |timers| {
+        TIMERS.with(timers, |timers| {
             let left = timers.timeout(Instant::now());
             // Not too early.
             Ok(left.map_or(-1, |left| left.as_nanos().div_ceil(1_000_000) as c_long))
@@ -88,10 +75,10 @@ exported! {
 
     /// Runs the timers that are due.
     fn zmq_timers_execute(timers: *mut c_void) -> c_int, or -1, {
-        let due = with(timers, |timers| Ok(timers.take_due(Instant::now())))?;
+        let due = TIMERS.with(timers, |timers| Ok(timers.take_due(Instant::now())))?;
         for (timer, handler) in due {
             // One that ran before may have ended it, or all of them.
-            if with(timers, |timers| Ok(timers.contains(timer))).unwrap_or_default() {
+            if TIMERS.with(timers, |timers| Ok(timers.contains(timer))).unwrap_or_default() {
                 // SAFETY: the program gave the function for just this.
                 unsafe { (handler.function)(timer, handler.argument) };
             }

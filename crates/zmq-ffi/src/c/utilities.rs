@@ -172,23 +172,17 @@ exported! {
 
     /// Starts a stopwatch.
     fn zmq_stopwatch_start() -> *mut c_void, or std::ptr::null_mut(), {
-        let watch = WATCHES.take().ok_or(Errno::ENOMEM)?;
-        *lock(watch) = Some(Instant::now());
-        Ok(Handles::handle(watch))
+        WATCHES.insert(Instant::now()).ok_or(Errno::ENOMEM)
     }
 
     /// The microseconds since it was started.
     fn zmq_stopwatch_intermediate(watch: *mut c_void) -> c_ulong, or 0, {
-        let watch = WATCHES.find(watch).ok_or(Errno::EFAULT)?;
-        Ok(elapsed(lock(watch).ok_or(Errno::EFAULT)?))
+        WATCHES.with(watch, |started| Ok(elapsed(*started)))
     }
 
     /// The microseconds since it was started; ends it.
     fn zmq_stopwatch_stop(watch: *mut c_void) -> c_ulong, or 0, {
-        let watch = WATCHES.find(watch).ok_or(Errno::EFAULT)?;
-        let started = lock(watch).take().ok_or(Errno::EFAULT)?;
-        WATCHES.give_back(watch);
-        Ok(elapsed(started))
+        WATCHES.remove(watch).map(elapsed)
     }
 
     /// Sleeps so many seconds.
@@ -221,10 +215,7 @@ exported! {
 
     /// Waits until it has ended.
     fn zmq_threadclose(thread: *mut c_void) -> (), or (), {
-        let slot = THREADS.find(thread).ok_or(Errno::EFAULT)?;
-        let thread = lock(slot).take().ok_or(Errno::EFAULT)?;
-        let _ = thread.join();
-        THREADS.give_back(slot);
+        let _ = THREADS.remove(thread)?.join();
         Ok(())
     }
 }

@@ -18,10 +18,7 @@ static void request_reply (void *context, const char *wild)
     SAY (zmq_recv (req, NULL, 0, ZMQ_DONTWAIT));
 
     void *dealer = make (context, ZMQ_DEALER);
-    char endpoint[256];
-    size_t size = sizeof endpoint;
-    zmq_getsockopt (rep, ZMQ_LAST_ENDPOINT, endpoint, &size);
-    zmq_connect (dealer, endpoint);
+    visit (rep, dealer);
     SAY (zmq_send (dealer, "", 0, ZMQ_SNDMORE));
     SAY (zmq_send (dealer, "by hand", 7, 0));
     show (rep, 0);
@@ -53,10 +50,7 @@ static void routing (void *context, const char *wild)
     show (dealer, 0);
 
     void *anonymous = make (context, ZMQ_DEALER);
-    char endpoint[256];
-    size_t size = sizeof endpoint;
-    zmq_getsockopt (router, ZMQ_LAST_ENDPOINT, endpoint, &size);
-    zmq_connect (anonymous, endpoint);
+    visit (router, anonymous);
     zmq_send (anonymous, "hello", 5, 0);
     zmq_msg_t id;
     zmq_msg_init (&id);
@@ -92,10 +86,7 @@ static void publishing (void *context, const char *wild)
     SAY (get (xpub, ZMQ_EVENTS));
     SAY (get (sub, ZMQ_EVENTS));
 
-    char endpoint[256];
-    size_t size = sizeof endpoint;
-    zmq_getsockopt (xpub, ZMQ_LAST_ENDPOINT, endpoint, &size);
-    zmq_connect (xsub, endpoint);
+    visit (xpub, xsub);
     SAY (zmq_send (xsub, "\1c", 2, 0));
     show (xpub, 0);
     SAY (zmq_send (xpub, "cc", 2, 0));

@@ -72,14 +72,20 @@ static void *make (void *context, int type)
     return socket;
 }
 
-/* Binds with a wildcard and connects. */
-static void join (void *server, void *client, const char *wild)
+/* Connects to where the server is bound. */
+static void visit (void *server, void *client)
 {
     char endpoint[256];
     size_t size = sizeof endpoint;
-    assert (zmq_bind (server, wild) == 0);
     assert (zmq_getsockopt (server, ZMQ_LAST_ENDPOINT, endpoint, &size) == 0);
     assert (zmq_connect (client, endpoint) == 0);
+}
+
+/* Binds with a wildcard and connects. */
+static void join (void *server, void *client, const char *wild)
+{
+    assert (zmq_bind (server, wild) == 0);
+    visit (server, client);
 }
 
 /* Receives a message and prints its frames. */
