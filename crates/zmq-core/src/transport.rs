@@ -9,7 +9,8 @@
 //! # Threads
 //! A [`Transport`] is shared and its methods are called from any thread, several at once. A [`Listener`] or
 //! [`Stream`] is owned by one reactor and called by one thread at a time, though not always the same one. Unless a
-//! method says otherwise it must not block: it is called on the thread that does all I/O of its socket.
+//! method says otherwise it must not block: it is called on the thread that does all I/O of its socket. A panic in one is
+//! taken for an I/O error of the connection or listener concerned; one in `listen` or `check` reaches the caller.
 
 use crate::direct::Port;
 use crate::error::Result;

@@ -2,6 +2,7 @@
 
 use super::Env;
 use super::arrivals::{Arrivals, Seat};
+use super::contained::contained;
 use crate::endpoint::Endpoint;
 use crate::monitor::Event;
 use crate::settings::Settings;
@@ -65,7 +66,7 @@ impl Listening {
         self.retry_at = None;
         let mut guests = Vec::new();
         for _ in 0..ACCEPTS {
-            match self.listener.accept() {
+            match contained(|| self.listener.accept()).and_then(|accepted| accepted) {
                 Ok(stream) => {
                     self.retry_after = RETRY;
                     guests.extend(self.seat(stream, env));
@@ -89,7 +90,8 @@ impl Listening {
     /// `None`: there are too many; the connection is closed before a byte is exchanged.
     fn seat(&mut self, stream: Box<dyn Stream>, env: &Env) -> Option<(Box<dyn Stream>, Seat)> {
         let costly = self.settings.config.security.mechanism().is_costly();
-        match self.arrivals.admit(&stream.peer_address(), costly, &self.settings.options, env.now) {
+        let peer = contained(|| stream.peer_address()).map_err(|panic| panic.to_string());
+        match peer.and_then(|peer| self.arrivals.admit(&peer, costly, &self.settings.options, env.now)) {
             Ok(seat) => Some((stream, seat)),
             Err(refusal) => {
                 self.report(refusal, env);

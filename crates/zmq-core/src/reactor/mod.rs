@@ -6,6 +6,7 @@
 
 mod arrivals;
 mod connection;
+mod contained;
 mod listening;
 mod session;
 mod zap;
@@ -21,6 +22,7 @@ use crate::settings::Settings;
 use crate::shared::SocketShared;
 use crate::transport::{Listener, Transport};
 use bytes::Bytes;
+use contained::contained;
 use listening::Listening;
 use mio::{Interest, Registry, Token};
 use session::{Outcome, Session};
@@ -416,7 +418,10 @@ impl Reactor {
     fn with_session(&mut self, token: usize, act: impl FnOnce(&mut Session, &mut Env) -> Outcome) {
         let Some(Entry { link: Link::Session(session), .. }) = self.links.get_mut(token) else { return };
         self.traffic.forget(session);
-        let outcome = act(session, &mut self.env);
+        let env = &mut self.env;
+        let outcome = contained(|| act(session, env))
+            .or_else(|panic| contained(|| session.fail(panic, env)))
+            .unwrap_or(Outcome::Gone);
         self.traffic.count(session);
         match outcome {
             Outcome::Settled => self.arm(token),
@@ -453,13 +458,14 @@ impl Reactor {
         if let Some(armed) = entry.armed {
             self.timers.remove(&(armed, token));
         }
-        match entry.link {
-            Link::Listening(listening) => listening.close(&self.env),
+        // What panics while it goes is gone all the same.
+        let _ = match entry.link {
+            Link::Listening(listening) => contained(|| listening.close(&self.env)),
             Link::Session(session) => {
                 self.traffic.forget(&session);
-                session.close(&self.env);
+                contained(|| session.close(&self.env))
             }
-        }
+        };
     }
 }
 

@@ -10,6 +10,7 @@
 
 use super::arrivals::Seat;
 use super::connection::{Connection, Fault, Input, Output};
+use super::contained::contained;
 use super::zap::Inquiry;
 use super::{AsSource, Env, Pump, Target};
 use crate::endpoint::Endpoint;
@@ -117,8 +118,6 @@ impl Session {
         token: usize,
         env: &mut Env,
     ) -> Session {
-        let peer = stream.peer_address();
-        env.emit(|| Event::Accepted { endpoint: endpoint.clone(), peer });
         let connection = Connection::new(stream, token, false, &settings.config, env);
         let mut session = Session::new(token, settings, Origin::Accepted { endpoint, seat });
         session.stage = Stage::Open(connection);
@@ -156,6 +155,11 @@ impl Session {
             return Outcome::Gone;
         }
         self.pump(env)
+    }
+
+    /// It could not act: its connection has failed.
+    pub(super) fn fail(&mut self, error: io::Error, env: &mut Env) -> Outcome {
+        self.lose(Fault::Io(error), env)
     }
 
     /// Too many are in the middle of their handshake, and this one came first.
@@ -340,7 +344,7 @@ impl Session {
         let (driver, token, options) = (env.driver.clone(), self.token, self.settings.options.stream.clone());
         let look_up = move || {
             let result = match self::polled(&*transport) {
-                Some(polled) => polled.resolve(&address, &options),
+                Some(polled) => contained(|| polled.resolve(&address, &options)).and_then(|result| result),
                 None => Ok(Vec::new()),
             };
             if let Some(driver) = driver.upgrade() {
@@ -435,8 +439,10 @@ impl Session {
 /// Messages.
 impl Session {
     fn register_accepted(&mut self, env: &mut Env) -> Outcome {
-        let token = self.token;
+        let (token, endpoint) = (self.token, self.endpoint().clone());
         let Stage::Open(connection) = &mut self.stage else { return Outcome::Gone };
+        let peer = connection.stream().peer_address();
+        env.emit(|| Event::Accepted { endpoint, peer });
         match connection.register(token, env) {
             Ok(()) => self.begin(env),
             Err(error) => self.lose(Fault::Io(error), env),
