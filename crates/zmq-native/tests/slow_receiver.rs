@@ -151,3 +151,31 @@ fn large_messages_wait_in_the_pipe_for_a_receiver_that_takes_none() {
         }
     }
 }
+
+/// Its peer hears PINGs meanwhile, from which it can tell that it is slow and not dead: what it is asked it leaves unread.
+#[test]
+fn a_receiver_that_is_full_goes_on_with_its_own_heartbeats() {
+    let mut pull = zmq::Pull::builder()
+        .recv_hwm(1usize)
+        .heartbeat_interval(ms(20))
+        .heartbeat_ttl(LONG)
+        .bind("tcp://127.0.0.1:0")
+        .unwrap();
+    let mut raw = Raw::connect(&pull.last_endpoint().unwrap());
+    let messages: Vec<_> = (0..100).flat_map(|number| frame(0, &[number])).collect();
+    raw.send(&[&greeting(), &ready("PUSH")[..], &messages].concat());
+    raw.skip_greeting();
+    assert_eq!(raw.frame().0, 4, "READY");
+    let ping = (4, b"\x04PING\x01\x2c".to_vec());
+    for _ in 0..10 {
+        assert_eq!(raw.frame(), ping);
+    }
+    // It never answers, and is blamed for nothing.
+    for number in 0..100 {
+        assert_eq!(pull.recv_timeout(LONG).unwrap()[0], [number]);
+    }
+    assert_eq!(pull.stats().connections, 1);
+    // From now on it is.
+    let mut monitor = pull.monitor().unwrap();
+    assert!(fault(&mut monitor).contains("PING"));
+}

@@ -343,6 +343,10 @@ impl Connection {
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Result<(), Fault> {
+        if self.stalled {
+            self.engine.send_ping(now);
+            return Ok(());
+        }
         self.engine.handle_timeout(now).map_err(Fault::Protocol)
     }
 
@@ -351,9 +355,10 @@ impl Connection {
         let _ = self.stream.deregister_with(&env.registry);
     }
 
-    /// None while what has arrived waits for room in the pipe: it is we who keep the peer waiting.
+    /// While what has arrived waits for room in the pipe it is we who keep the peer waiting: it is blamed for nothing, but
+    /// hears that we are here.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        if self.stalled { None } else { self.engine.poll_timeout() }
+        if self.stalled { self.engine.poll_ping() } else { self.engine.poll_timeout() }
     }
 
     pub(super) fn is_ready(&self) -> bool {

@@ -547,6 +547,19 @@ impl Engine {
         Ok(())
     }
 
+    /// When [`send_ping`](Engine::send_ping) is due: instead of [`poll_timeout`](Engine::poll_timeout) while what
+    /// has arrived is left unread.
+    pub fn poll_ping(&self) -> Option<Instant> {
+        self.timers.next_ping()
+    }
+
+    /// Sends a PING if one is due at `now`, and expects nothing of the peer: its answer is left unread.
+    pub fn send_ping(&mut self, now: Instant) {
+        if self.timers.take_ping(&self.config, now) {
+            self.put_ping();
+        }
+    }
+
     /// Ends everything but the output, and tells the peer why if it is waiting to be told.
     fn close(&mut self, fault: &ProtocolError) {
         if let (Phase::Handshake(_), Some(reason)) = (&self.phase, fault.reason_for_peer()) {

@@ -78,6 +78,20 @@ impl Timers {
         all.into_iter().flatten().min()
     }
 
+    /// When [`take_ping`](Timers::take_ping) has something to do.
+    pub fn next_ping(&self) -> Option<Instant> {
+        self.next_ping
+    }
+
+    /// Whether a PING is due at `now`, of which nobody will look for the answer.
+    pub fn take_ping(&mut self, config: &Config, now: Instant) -> bool {
+        let due = self.next_ping.is_some_and(|at| at <= now);
+        if due {
+            self.schedule_ping(config, now);
+        }
+        due
+    }
+
     /// Does what is due at `now`; whether that is a PING. However late it comes, it is one PING.
     pub fn expire(&mut self, config: &Config, now: Instant) -> Result<bool, ProtocolError> {
         self.forgive(config, now);
@@ -94,9 +108,8 @@ impl Timers {
         if is_due(self.life_deadline()) {
             return Err(ProtocolError::TimeToLiveExpired { after: self.peer_ttl.unwrap_or_default() });
         }
-        let ping = is_due(self.next_ping);
+        let ping = self.take_ping(config, now);
         if ping {
-            self.schedule_ping(config, now);
             self.unanswered_since.get_or_insert(now);
         }
         Ok(ping)

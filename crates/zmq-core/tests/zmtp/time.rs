@@ -130,6 +130,27 @@ fn pings_do_not_pile_up_behind_a_peer_that_does_not_read() {
     assert_eq!(engine.output_len(), 9);
 }
 
+/// Who leaves unread what the peer says goes on saying that it is here, and blames the peer for nothing meanwhile.
+#[test]
+fn pings_without_answers_while_nothing_is_read() {
+    let start = Instant::now();
+    let mut engine = facing(beating(100, Some(50), None), 1, "PUSH", start);
+    for beat in 1..=10 {
+        let due = start + ms(beat * 100);
+        assert_eq!(engine.poll_ping(), Some(due));
+        engine.send_ping(due - ms(1));
+        assert_eq!(engine.output_len(), 0);
+        engine.send_ping(due);
+        assert_eq!(take_output(&mut engine), command("PING", &[0, 0]));
+    }
+    // Reading again, it expects answers again, to what it sends from now on.
+    assert_eq!(engine.handle_timeout(start + ms(1050)), Ok(()));
+    assert_eq!(engine.handle_timeout(start + ms(1100)), Ok(()));
+    let expected = ProtocolError::HeartbeatTimeout { after: ms(50) };
+    assert_eq!(engine.handle_timeout(start + ms(1150)), Err(expected));
+    assert_eq!(engine.poll_ping(), None, "a closed engine says nothing");
+}
+
 #[test]
 fn the_peer_sets_its_own_time_to_live() {
     let start = Instant::now();
