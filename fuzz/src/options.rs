@@ -61,7 +61,7 @@ fn refused(error: &Error) {
 
 /// Sets one option.
 pub fn change(options: &mut Options, input: &mut Input<'_>) {
-    match input.below(68) {
+    match input.below(69) {
         0 => options.send_hwm = size(input),
         1 => options.recv_hwm = size(input),
         2 => options.conflate = input.flag(),
@@ -158,6 +158,7 @@ pub fn change(options: &mut Options, input: &mut Input<'_>) {
         64 => options.authenticator = Some(Authenticator::zap(String::from_utf8_lossy(input.bytes()))),
         65 => options.max_connections = size(input),
         66 => options.max_handshakes_per_second = input.large() as u32,
+        67 => options.max_total_handshakes_per_second = input.large() as u32,
         _ => options.send_hwm = input.below(4),
     }
 }
@@ -187,7 +188,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         let value = if matches!(number, 9 | 10 | 16) { with_length(b"abc") } else { vec![1, 4, 1, 2, 3] };
         [&[number % 11, number, number][..], &value].concat()
     };
-    let mut seeds: Vec<_> = (0..67).map(one).collect();
+    let mut seeds: Vec<_> = (0..68).map(one).collect();
     seeds.push([&[3, 0][..], &(22..29).flat_map(|number| [number, 1]).collect::<Vec<_>>()].concat());
     seeds
 }

@@ -37,7 +37,9 @@ pub enum Event {
     /// Accepting failed and is tried again in a moment, or a peer came that may not connect
     /// ([`accept_from`](crate::options::StreamOptions::accept_from)) or was one too many
     /// ([`max_connections`](crate::Options::max_connections),
-    /// [`max_handshakes_per_second`](crate::Options::max_handshakes_per_second)) (`ZMQ_EVENT_ACCEPT_FAILED`).
+    /// [`max_handshakes_per_second`](crate::Options::max_handshakes_per_second),
+    /// [`max_total_handshakes_per_second`](crate::Options::max_total_handshakes_per_second))
+    /// (`ZMQ_EVENT_ACCEPT_FAILED`).
     AcceptFailed {
         /// Our endpoint.
         endpoint: Endpoint,

@@ -128,6 +128,7 @@ fn option_out_of_range() {
         ("max_subscriptions", Box::new(|o| o.max_subscriptions = 0)),
         ("max_connections", Box::new(|o| o.max_connections = 0)),
         ("max_handshakes_per_second", Box::new(|o| o.max_handshakes_per_second = 0)),
+        ("max_total_handshakes_per_second", Box::new(|o| o.max_total_handshakes_per_second = 0)),
         ("max_pending_handshakes", Box::new(|o| o.max_pending_handshakes = 0)),
         ("subscribe", Box::new(|o| o.subscriptions.push("x".into()))),
         ("send_buffer", Box::new(|o| o.stream.send_buffer = Some(usize::MAX))),

@@ -172,6 +172,45 @@ fn the_handshakes_of_an_address_are_counted() {
     }
 }
 
+/// Many addresses together cost no more than the listener spends on strangers.
+#[test]
+fn the_handshakes_of_all_addresses_together_are_counted() {
+    let (keys, context) = (keys(), context());
+    let mut pull = zmq::Pull::builder_in(&context)
+        .security(keys.server())
+        .authenticator(keys.known())
+        .max_total_handshakes_per_second(3u32)
+        .build()
+        .unwrap();
+    let mut monitor = pull.monitor().unwrap();
+    let bound = pull.bind_to("tcp://127.0.0.1:*").unwrap();
+    let from = |host: u8| {
+        let builder = zmq::Push::builder_in(&context).security(keys.client()).reconnect_interval(ms(100));
+        builder.connect(format!("tcp://127.0.0.{host}:0;{}", bound.address())).unwrap()
+    };
+    let mut friend = from(2);
+    friend.send("friend").unwrap();
+    assert_eq!(pull.recv_timeout(LONG).unwrap(), "friend".into());
+    // More than there is room for, each from an address of its own.
+    let mut guests: Vec<_> = (3..11).map(from).collect();
+    guests.iter_mut().for_each(|guest| guest.send("guest").unwrap());
+    let refused = |event: &Event| matches!(event, Event::AcceptFailed { .. });
+    let Event::AcceptFailed { error, .. } = await_event(&mut monitor, "one too many", refused) else {
+        unreachable!()
+    };
+    assert!(error.contains("more than 3 handshakes within a second"), "{error}");
+    assert!(error.contains("max_total_handshakes_per_second"), "{error}");
+    // Who was there is served, and who tries again is let in.
+    friend.send("friend").unwrap();
+    let (mut heard, mut served) = (0, false);
+    while heard < guests.len() || !served {
+        match pull.recv_timeout(LONG).unwrap()[0].as_bytes() {
+            b"friend" => served = true,
+            _ => heard += 1,
+        }
+    }
+}
+
 #[test]
 fn heartbeats_go_through_the_seal() {
     let (keys, context) = (keys(), context());

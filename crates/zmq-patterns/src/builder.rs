@@ -149,6 +149,7 @@ setters! {
     affinity: u64;
     max_connections: usize;
     max_handshakes_per_second: u32;
+    max_total_handshakes_per_second: u32;
     max_pending_handshakes: usize;
     max_handshake_size: usize;
     max_metadata_size: usize;

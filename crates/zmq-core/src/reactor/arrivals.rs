@@ -1,4 +1,4 @@
-//! Who may come in at a listener, by number: how many at once, and how many of one address within a second.
+//! Who may come in at a listener, by number: how many at once, and how many within a second, of one address and in all.
 
 use crate::options::Options;
 use std::collections::HashMap;
@@ -12,7 +12,9 @@ pub(super) struct Arrivals {
     seats: Arc<()>,
     /// When the newcomers that are counted began to come.
     since: Instant,
-    /// How many it were since, by where they come from.
+    /// How many were let in since.
+    total: u32,
+    /// The same by where they come from.
     counts: HashMap<Origin, u32>,
 }
 
@@ -28,7 +30,7 @@ enum Origin {
 
 impl Arrivals {
     pub(super) fn new(now: Instant) -> Arrivals {
-        Arrivals { seats: Arc::new(()), since: now, counts: HashMap::new() }
+        Arrivals { seats: Arc::new(()), since: now, total: 0, counts: HashMap::new() }
     }
 
     /// Lets a connection from `peer` in, or says why not. `costly`: to answer it takes public-key cryptography.
@@ -43,11 +45,8 @@ impl Arrivals {
         if self.taken() >= limit {
             return Err(format!("{peer}: there are {limit} connections already (option `max_connections`)"));
         }
-        let limit = options.max_handshakes_per_second;
-        if costly && self.count(Origin::of(peer), now) > limit {
-            return Err(format!(
-                "{peer}: more than {limit} handshakes from there within a second (option `max_handshakes_per_second`)"
-            ));
+        if costly {
+            self.count(peer, options, now)?;
         }
         Ok(Seat(self.seats.clone()))
     }
@@ -61,15 +60,27 @@ impl Arrivals {
         Arc::strong_count(&self.seats) - 1
     }
 
-    /// Counts one more within this second. What is kept is forgotten every second.
-    fn count(&mut self, origin: Origin, now: Instant) -> u32 {
+    /// Counts one more within this second, unless that is one too many. What is kept is forgotten every second.
+    fn count(&mut self, peer: &str, options: &Options, now: Instant) -> Result<(), String> {
         if now.saturating_duration_since(self.since) >= Duration::from_secs(1) {
-            self.since = now;
-            self.counts = HashMap::new();
+            (self.since, self.total, self.counts) = (now, 0, HashMap::new());
         }
-        let count = self.counts.entry(origin).or_default();
-        *count = count.saturating_add(1);
-        *count
+        let limit = options.max_total_handshakes_per_second;
+        if self.total >= limit {
+            return Err(format!(
+                "{peer}: more than {limit} handshakes within a second (option `max_total_handshakes_per_second`)"
+            ));
+        }
+        let (limit, count) =
+            (options.max_handshakes_per_second, self.counts.entry(Origin::of(peer)).or_default());
+        if *count >= limit {
+            return Err(format!(
+                "{peer}: more than {limit} handshakes from there within a second (option `max_handshakes_per_second`)"
+            ));
+        }
+        *count += 1;
+        self.total += 1;
+        Ok(())
     }
 }
 
@@ -127,9 +138,30 @@ mod tests {
     }
 
     #[test]
+    fn all_addresses_together_have_a_number_too() {
+        let start = Instant::now();
+        let options = Options { max_total_handshakes_per_second: 3, ..options(usize::MAX, 2) };
+        let mut arrivals = Arrivals::new(start);
+        let mut admit = |peer: &str, millis: u64| {
+            arrivals.admit(peer, true, &options, start + Duration::from_millis(millis)).map(drop)
+        };
+        for _ in 0..2 {
+            assert!(admit("10.0.0.1:1", 0).is_ok());
+        }
+        // Who is refused for its own number takes nothing from the others.
+        assert!(admit("10.0.0.1:1", 0).unwrap_err().contains("`max_handshakes_per_second`"));
+        assert!(admit("10.0.0.2:1", 999).is_ok());
+        for peer in ["10.0.0.2:1", "10.0.0.3:1", "/run/socket"] {
+            assert!(admit(peer, 999).unwrap_err().contains("`max_total_handshakes_per_second`"));
+        }
+        assert!(admit("10.0.0.3:1", 1000).is_ok());
+    }
+
+    #[test]
     fn cheap_handshakes_are_not_counted() {
         let now = Instant::now();
-        let (mut arrivals, options) = (Arrivals::new(now), options(usize::MAX, 1));
+        let options = Options { max_total_handshakes_per_second: 1, ..options(usize::MAX, 1) };
+        let mut arrivals = Arrivals::new(now);
         assert!((0..10).all(|_| arrivals.admit("10.0.0.1:1", false, &options, now).is_ok()));
     }
 }

@@ -45,7 +45,7 @@ pub trait Mechanism: fmt::Debug + Send + Sync + 'static {
     }
 
     /// Whether to answer a peer takes public-key cryptography before the peer has proved anything, so that the attempts
-    /// of each address are budgeted (the option `max_handshakes_per_second`). Constant.
+    /// are budgeted (the options `max_handshakes_per_second` and `max_total_handshakes_per_second`). Constant.
     fn is_costly(&self) -> bool {
         false
     }
