@@ -68,8 +68,8 @@ impl Actor {
         if matches!(socket_type, SocketType::Sub | SocketType::XSub) {
             topics = TOPICS.iter().copied().filter(|topic| (u64::from(*topic) + name) % 3 != 0).collect();
         }
-        let is_old = plan.version < ZmtpVersion::V3_0 && name == plan.binders as u64;
-        let mut socket = if is_old && !matches!(socket_type, SocketType::Pub | SocketType::XPub) {
+        let can_be_old = !matches!(socket_type, SocketType::Pub | SocketType::XPub | SocketType::Router);
+        let mut socket = if can_be_old && plan.is_old(name as usize) {
             if plan.version == ZmtpVersion::V1_0 && !topics.is_empty() {
                 // It gets everything, and has no way to say otherwise.
                 topics = TOPICS.to_vec();

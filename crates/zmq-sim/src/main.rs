@@ -34,10 +34,10 @@ fn main() -> ExitCode {
             }
         }
     }
-    let Report { received, garbled, dropped, faults, reconnects, elapsed, digest: _ } = total;
+    let Report { received, garbled, bytes, dropped, faults, reconnects, elapsed, digest: _ } = total;
     println!(
         "{} seeds from {}, {failed} failed: {received} messages received, {garbled} damaged, {dropped} copies lost, \
-         {faults} faults, {reconnects} reconnects, {:.0} s of virtual time in {:.1} s",
+         {bytes} bytes sent, {faults} faults, {reconnects} reconnects, {:.0} s of virtual time in {:.1} s",
         order.count,
         order.first,
         elapsed.as_secs_f64(),
@@ -71,6 +71,7 @@ fn run_one(seed: u64, print: bool) -> Result<Report, Failure> {
 fn add(total: &mut Report, one: &Report) {
     total.received += one.received;
     total.garbled += one.garbled;
+    total.bytes += one.bytes;
     total.dropped += one.dropped;
     total.faults += one.faults;
     total.reconnects += one.reconnects;

@@ -1,7 +1,7 @@
 //! A peer of before ZMTP 3: a STREAM socket that speaks 2.0 (RFC 15) or 1.0 (RFC 13) by hand.
 //!
-//! It connects, and does as much as libzmq 3.x or 2.x would: no heartbeats, subscriptions as messages (2.0) or none at all
-//! (1.0), envelopes kept by REP.
+//! It connects or is connected to, and does as much as libzmq 3.x or 2.x would: no heartbeats, subscriptions as messages (2.0)
+//! or none at all (1.0), envelopes kept by REP.
 
 use std::collections::{BTreeMap, VecDeque};
 use zmq_core::options::ZmtpVersion;

@@ -64,8 +64,12 @@ pub struct Plan {
     pub options: Options,
     /// How those who connect prove that they may.
     pub guard: Guard,
-    /// What one of those who connect speaks, or, for 3.0, all seem to.
+    /// What one of them speaks, or, for 3.0, all seem to.
     pub version: ZmtpVersion,
+    /// Whether the old one is the first of those that bind, and not of those that connect.
+    pub old_binds: bool,
+    /// How many percent of the pairs are joined in their process, and not by the network.
+    pub inproc: u8,
     /// Whether the clock leaps by hours now and then.
     pub leaps: bool,
 }
@@ -106,6 +110,8 @@ impl Plan {
             conditions,
             guard: Guard::Open,
             version: ZmtpVersion::V3_1,
+            old_binds: false,
+            inproc: 0,
             leaps: class == Class::Stable && dice.chance(30),
         };
         match dice.size(0..12) {
@@ -117,7 +123,16 @@ impl Plan {
             _ => {}
         }
         plan.options.oldest_zmtp = plan.version.min(ZmtpVersion::V2_0);
+        plan.old_binds = plan.version < ZmtpVersion::V3_0 && dice.chance(50);
+        if !plan.two_contexts && plan.guard == Guard::Open {
+            plan.inproc = [0, 0, 30, 70, 100][dice.size(0..5)];
+        }
         plan
+    }
+
+    /// Whether the socket of this number is to be an old peer, if its type can be one.
+    pub(crate) fn is_old(&self, name: usize) -> bool {
+        self.version < ZmtpVersion::V3_0 && name == if self.old_binds { 0 } else { self.binders }
     }
 }
 

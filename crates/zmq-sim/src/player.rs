@@ -18,6 +18,10 @@ impl Player {
         }
     }
 
+    pub(crate) fn is_old(&self) -> bool {
+        matches!(self, Player::Old(_))
+    }
+
     pub(crate) fn kind(&self) -> SocketType {
         match self {
             Player::Ours(socket) => socket.socket_type(),

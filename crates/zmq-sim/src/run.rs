@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use zmq_core::options::ZmtpVersion;
 use zmq_core::testing::Simulation;
 use zmq_core::{Context, Event, Monitor, SocketType, Stats};
+use zmq_transport_inproc::Inproc;
 
 /// Messages of each sender after the faults have stopped; all must arrive.
 const AFTERWARDS: u64 = 6;
@@ -33,6 +34,8 @@ pub struct Report {
     pub received: u64,
     /// Messages that were damaged under way, on a network that does that.
     pub garbled: u64,
+    /// Bytes that the network was given.
+    pub bytes: u64,
     /// Copies that sockets counted as lost.
     pub dropped: u64,
     /// Resets and changed bytes.
@@ -102,7 +105,8 @@ impl<'a> Play<'a> {
         }
         let mut contexts = Vec::new();
         for _ in 0..1 + usize::from(plan.two_contexts) {
-            let builder = Context::builder().transport(network.clone()).simulation(&simulation);
+            let builder = Context::builder().transport(network.clone()).transport(Inproc::new());
+            let builder = builder.simulation(&simulation);
             contexts.push(builder.build().map_err(|error| format!("making a context: {error}"))?);
         }
         let mint = Mint { seed: plan.seed, longest: plan.longest };
@@ -139,11 +143,18 @@ impl<'a> Play<'a> {
         }
         while !todo.is_empty() {
             let (name, other) = todo.swap_remove(self.dice.size(0..todo.len()));
-            let (socket, endpoint) = (self.actors[name].socket.socket(), format!("sim://{other}"));
-            if name == other {
-                socket.bind(&endpoint)?;
-            } else {
-                socket.connect(&endpoint)?;
+            let is_old = |name: usize| self.actors[name].socket.is_old();
+            let can_be_joined = self.plan.inproc > 0 && !is_old(name) && !is_old(other);
+            let joined = can_be_joined && self.dice.chance(self.plan.inproc);
+            let (wire, name_here) = (format!("sim://{other}"), format!("inproc://{other}"));
+            let socket = self.actors[name].socket.socket();
+            if name != other {
+                socket.connect(if joined { &name_here } else { &wire })?;
+                continue;
+            }
+            socket.bind(&wire)?;
+            if can_be_joined {
+                socket.bind(&name_here)?;
             }
         }
         if let (Some(context), true) = (self.contexts.last(), self.plan.guard != Guard::Open) {
@@ -306,6 +317,7 @@ impl<'a> Play<'a> {
             received: self.books.received,
             garbled: self.books.garbled,
             faults: self.network.traffic().faults,
+            bytes: self.network.traffic().written,
             ..Report::default()
         };
         self.intruder = None;

@@ -2,7 +2,7 @@
 //! that breaks them is caught.
 
 use zmq_core::options::ZmtpVersion;
-use zmq_sim::{Class, Guard, Plan, Shape, run};
+use zmq_sim::{Class, Guard, Plan, Report, Shape, run};
 
 const SEEDS: std::ops::Range<u64> = 0..60;
 
@@ -33,6 +33,36 @@ fn promises_hold_and_runs_repeat() {
         assert!(others.iter().any(|(_, version, _)| *version == wanted), "no seed is {wanted:?}");
     }
     assert!(others.iter().any(|(.., leaps)| *leaps), "the clock never leaps");
+}
+
+/// Runs the first few of 10 000 plans that are so.
+fn runs_where(what: &str, wanted: impl Fn(&Plan) -> bool) -> Vec<Report> {
+    let plans: Vec<Plan> = (0..10_000).map(Plan::of).filter(wanted).take(5).collect();
+    assert_eq!(plans.len(), 5, "{what}");
+    plans.iter().map(|plan| run(plan, false).unwrap_or_else(|failure| panic!("{what}: {failure}"))).collect()
+}
+
+#[test]
+fn old_peers_connect_and_are_connected_to() {
+    for version in [ZmtpVersion::V1_0, ZmtpVersion::V2_0] {
+        for old_binds in [false, true] {
+            let what = format!("a PAIR of {version}, which binds: {old_binds}");
+            let is_one =
+                |plan: &Plan| (plan.shape, plan.version, plan.old_binds) == (Shape::Pair, version, old_binds);
+            for report in runs_where(&what, is_one) {
+                assert!(report.received > 0 && report.bytes > 0, "{what}: {report:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn sockets_of_one_context_are_joined_in_their_process() {
+    let of = |inproc| move |plan: &Plan| plan.inproc == inproc && plan.version == ZmtpVersion::V3_1;
+    for report in runs_where("all in the process", of(100)) {
+        assert!(report.received > 0 && report.bytes == 0, "{report:?}");
+    }
+    assert!(runs_where("some in the process", of(30)).iter().any(|report| report.bytes > 0));
 }
 
 #[test]
