@@ -35,14 +35,14 @@ fn connections_that_come_and_go_leave_nothing() {
         let (read_at, idle_at) = &bound[number as usize % 2];
         let mut push = zmq::Push::builder_in(&context).connect(read_at).unwrap();
         push.send(number.to_be_bytes()).unwrap();
-        assert_eq!(read.recv_timeout(LONG).unwrap()[0], number.to_be_bytes());
+        assert_eq!(patiently(|step| read.recv_timeout(step)).unwrap()[0], number.to_be_bytes());
         let mut shy = zmq::Push::new_in(&context).unwrap();
         let mut monitor = shy.monitor().unwrap();
         shy.connect_to(idle_at).unwrap();
         await_event(&mut monitor, "a handshake", |event| matches!(event, Event::HandshakeSucceeded { .. }));
     };
     let settled = || {
-        context.wait_for_sends(LONG).unwrap();
+        until("everything is sent", || context.wait_for_sends(ms(100)).is_ok());
         until("nothing lingers", || context.socket_count() == 2);
     };
     let (warm_up, cycles) = soak((10_000, 50_000), (500, 1500));
@@ -59,7 +59,7 @@ fn connections_that_come_and_go_leave_nothing() {
     // What one of them has sent is there all the same.
     zmq::Push::builder_in(&context).connect(&bound[0].1).unwrap().send("the last").unwrap();
     settled();
-    assert_eq!(idle.recv_timeout(LONG).unwrap(), "the last".into());
+    assert_eq!(patiently(|step| idle.recv_timeout(step)).unwrap(), "the last".into());
     assert_eq!(idle.try_recv(), Err(Error::WouldBlock));
 }
 
@@ -131,7 +131,7 @@ fn thousands_of_peers_on_one_socket() {
         peers.tell("send");
         let mut heard = vec![false; count];
         for _ in 0..count {
-            let message = pull.recv_timeout(LONG).unwrap();
+            let message = patiently(|step| pull.recv_timeout(step)).unwrap();
             let (number, of_round) = message[0].split_first_chunk::<4>().unwrap();
             assert_eq!(of_round, [round]);
             let heard = &mut heard[u32::from_be_bytes(*number) as usize];
@@ -309,7 +309,7 @@ fn a_mixed_soak_balances_its_books() {
         println!("over {wild}: {count}");
     }
     println!("{grown} KiB more in the second half of {seconds} s");
-    context.wait_for_sends(LONG).unwrap();
+    until("everything is sent", || context.wait_for_sends(ms(100)).is_ok());
     until("nothing lingers", || context.socket_count() == 0);
     // Pipes may be fuller at one time than at another; what leaks grows with the hours.
     assert!(grown < 16 * 1024, "{grown} KiB");
@@ -342,7 +342,7 @@ fn pipeline(context: &Context, wild: &str, stop: &AtomicBool, mut random: Random
     std::thread::scope(|scope| {
         let receiver: std::thread::ScopedJoinHandle<'_, u64> = scope.spawn(move || {
             for expected in 0.. {
-                let message = pull.recv_timeout(LONG).unwrap();
+                let message = patiently(|step| pull.recv_timeout(step)).unwrap();
                 if message == "the end".into() {
                     assert_eq!((pull.stats().received, pull.stats().unread), (expected + 1, 0));
                     return expected;
@@ -353,7 +353,8 @@ fn pipeline(context: &Context, wild: &str, stop: &AtomicBool, mut random: Random
         });
         let mut sent = 0;
         while go_on(stop) {
-            push.send_timeout(body(&mut random, sent), LONG).unwrap();
+            send_patiently(body(&mut random, sent), |message, step| push.send_timeout(message, step))
+                .unwrap();
             sent += 1;
         }
         push.send("the end").unwrap();
@@ -385,7 +386,8 @@ fn requests(context: &Context, wild: &str, stop: &AtomicBool, mut random: Random
         let mut asked = 0;
         while go_on(stop) {
             let request = body(&mut random, asked);
-            assert_eq!(req.request_timeout(request.clone(), LONG).unwrap(), request.into());
+            send_patiently(request.clone(), |message, step| req.send_timeout(message, step)).unwrap();
+            assert_eq!(patiently(|step| req.recv_timeout(step)).unwrap(), request.into());
             asked += 1;
         }
         let stats = req.stats();
@@ -446,10 +448,13 @@ fn routed(context: &Context, wild: &str, stop: &AtomicBool, mut random: Random) 
                 while go_on(stop) {
                     let burst = 1 + random.below(20);
                     for number in asked..asked + burst {
-                        dealer.send_timeout(body(&mut random, number), LONG).unwrap();
+                        send_patiently(body(&mut random, number), |message, step| {
+                            dealer.send_timeout(message, step)
+                        })
+                        .unwrap();
                     }
                     for expected in asked..asked + burst {
-                        assert_eq!(number(&dealer.recv_timeout(LONG).unwrap()), expected);
+                        assert_eq!(number(&patiently(|step| dealer.recv_timeout(step)).unwrap()), expected);
                     }
                     asked += burst;
                 }

@@ -5,7 +5,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
-use zmq::{Context, Endpoint, Event, Monitor, Options};
+use zmq::{Context, Endpoint, Event, Message, Monitor, Options, SendError};
 
 /// How long anything may take that must happen.
 pub const LONG: Duration = Duration::from_secs(30);
@@ -28,11 +28,58 @@ pub fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
+/// How long is waited for something, asked again and again. What passes while the whole process is stopped does not count.
+struct Patience {
+    left: Duration,
+    last: Instant,
+}
+
+impl Patience {
+    /// Nothing that is asked again and again takes longer than that.
+    const STEP: Duration = Duration::from_secs(1);
+
+    fn new() -> Patience {
+        Patience { left: LONG, last: Instant::now() }
+    }
+
+    fn lasts(&mut self) -> bool {
+        let passed = self.last.elapsed().min(2 * Patience::STEP);
+        self.last = Instant::now();
+        self.left = self.left.saturating_sub(passed);
+        !self.left.is_zero()
+    }
+}
+
+/// Makes a call that waits, in short steps.
+pub fn patiently<T>(mut call: impl FnMut(Duration) -> zmq::Result<T>) -> zmq::Result<T> {
+    let mut patience = Patience::new();
+    loop {
+        match call(Patience::STEP) {
+            Err(zmq::Error::Timeout { .. }) if patience.lasts() => {}
+            result => return result,
+        }
+    }
+}
+
+/// Sends, in short steps; `call` gives a message back that did not go.
+pub fn send_patiently(
+    message: impl Into<Message>,
+    mut call: impl FnMut(Message, Duration) -> Result<(), SendError>,
+) -> zmq::Result<()> {
+    let mut message = message.into();
+    patiently(|step| {
+        call(std::mem::take(&mut message), step).map_err(|failed| {
+            message = failed.message;
+            failed.error
+        })
+    })
+}
+
 /// Takes events until one is wanted.
 #[track_caller]
 pub fn await_event(monitor: &mut Monitor, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
-    let (started, mut seen) = (Instant::now(), Vec::new());
-    while started.elapsed() < LONG {
+    let (mut patience, mut seen) = (Patience::new(), Vec::new());
+    while patience.lasts() {
         match monitor.next_timeout(Some(ms(100))) {
             Some(event) if wanted(&event) => return event,
             Some(event) => seen.push(event),
@@ -74,9 +121,9 @@ pub fn fault(monitor: &mut Monitor) -> String {
 /// Repeats until it is true.
 #[track_caller]
 pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let started = Instant::now();
+    let mut patience = Patience::new();
     while !holds() {
-        assert!(started.elapsed() < LONG, "never: {what}");
+        assert!(patience.lasts(), "never: {what}");
         std::thread::sleep(ms(1));
     }
 }
@@ -90,8 +137,9 @@ pub fn bounded<R: Send + 'static>(what: &str, work: impl FnOnce() -> R + Send + 
         let _ = done.send(());
         result
     });
-    if ended.recv_timeout(LONG) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-        panic!("it hangs: {what}");
+    let mut patience = Patience::new();
+    while ended.recv_timeout(Patience::STEP) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+        assert!(patience.lasts(), "it hangs: {what}");
     }
     thread.join().unwrap_or_else(|_| panic!("it failed: {what}"))
 }
