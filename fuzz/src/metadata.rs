@@ -59,13 +59,18 @@ fn judge(driven: &Driven, metadata: &[u8]) {
                 assert_eq!((name, &value[..]), (expected_name, &expected_value[..]));
             }
             assert!(peer.user_id.is_empty(), "a peer vouches for itself");
+            assert!(peer.socket_type.is_some(), "nobody knows what it is");
             assert!(peer.routing_id.len() <= 255 && peer.routing_id.first() != Some(&0));
         }
         (Some(ProtocolError::MalformedCommand { .. }), []) => {
             let long = |(name, value): &(String, Vec<u8>)| {
                 name.eq_ignore_ascii_case("identity") && value.len() > 255
             };
-            assert!(read.is_none_or(|read| read.iter().any(long)), "they are well-formed");
+            let of_a_type = |read: &[(String, Vec<u8>)]| {
+                read.iter().any(|(name, _)| name.eq_ignore_ascii_case("socket-type"))
+            };
+            let refused = read.is_none_or(|read| !of_a_type(&read) || read.iter().any(long));
+            assert!(refused, "they are well-formed");
         }
         (Some(ProtocolError::MetadataTooLarge { .. }), []) => {
             assert!(metadata.len() > 8192 || read.is_none_or(|read| read.len() > 64));

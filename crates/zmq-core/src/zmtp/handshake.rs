@@ -170,9 +170,10 @@ fn peer(metadata: &[u8], config: &Config) -> Result<Peer, ProtocolError> {
     let find = |name: &str| {
         properties.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
     };
+    // RFC 37, connection metadata; libzmq accepts a peer that does not name its type.
+    let name = find("Socket-Type").ok_or_else(|| malformed("READY", "it does not say the Socket-Type"))?;
     Ok(Peer {
-        // libzmq accepts a peer that does not name its type.
-        socket_type: find("Socket-Type").map(|name| compatible_type(&name, ours)).transpose()?,
+        socket_type: Some(compatible_type(&name, ours)?),
         routing_id: find("Identity").map(routing_id).transpose()?.unwrap_or_default(),
         properties: properties.into(),
         ..Peer::default()
@@ -306,8 +307,8 @@ mod tests {
 
     #[test]
     fn what_is_missing_or_generated_does_not_count() {
-        let anonymous = peer(&[], SocketType::Push).expect("a peer");
-        assert_eq!((anonymous.socket_type, anonymous.routing_id.len()), (None, 0));
+        let anonymous = peer(&metadata(&[("Socket-Type", b"DEALER")]), SocketType::Router).expect("a peer");
+        assert_eq!(anonymous.routing_id.len(), 0);
         let generated = metadata(&[("Socket-Type", b"DEALER"), ("Identity", b"\0abcd")]);
         assert_eq!(peer(&generated, SocketType::Router).map(|peer| peer.routing_id), Ok(Bytes::new()));
     }
@@ -319,7 +320,13 @@ mod tests {
     }
 
     #[test]
-    fn types_must_be_known_and_compatible() {
+    fn types_must_be_said_known_and_compatible() {
+        for silent in
+            [metadata(&[]), metadata(&[("Identity", b"me")]), metadata(&[("X-Socket-Type", b"PULL")])]
+        {
+            let refused = peer(&silent, SocketType::Push).expect_err("of no type").to_string();
+            assert!(refused.contains("Socket-Type"), "{refused}");
+        }
         let (ours, theirs) = (SocketType::Push, SocketType::Sub);
         let refused = peer(&metadata(&[("Socket-Type", b"SUB")]), ours);
         assert_eq!(refused, Err(ProtocolError::IncompatibleSocketType { ours, theirs }));
@@ -349,8 +356,9 @@ mod tests {
         for bad in [metadata(&[("A\n", b"1")]), metadata(&[("\u{e4}", b"1")]), b"\0\0\0\0\0".to_vec()] {
             assert!(matches!(parse(&bad), Some(ProtocolError::MalformedCommand { .. })), "{bad:?}");
         }
-        assert!(parse(&metadata(&[("Identity", &[1; 256])])).is_some());
-        assert_eq!(parse(&metadata(&[("Identity", &[1; 255])])), None);
+        let named = |length| parse(&metadata(&[("Socket-Type", b"PULL"), ("Identity", &vec![1; length])]));
+        assert!(named(256).is_some_and(|error| error.to_string().contains("255 bytes")));
+        assert_eq!(named(255), None);
     }
 
     #[test]
