@@ -5,6 +5,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::io_thread::IoShared;
 use crate::options::Options;
+use crate::reactor::Seats;
 use crate::shared::SocketShared;
 use crate::socket_type::SocketType;
 use crate::sync::lock;
@@ -45,6 +46,9 @@ pub(crate) struct ContextShared {
     thread_name: String,
     on_thread_start: Option<StartHook>,
     max_sockets: usize,
+    pub(crate) max_connections: usize,
+    /// The connections that listeners have accepted.
+    pub(crate) seats: Seats,
     ipv6: bool,
     max_message_size: Option<u64>,
     process: u32,
@@ -74,6 +78,7 @@ pub struct ContextBuilder {
     thread_name: Option<String>,
     on_thread_start: Option<StartHook>,
     max_sockets: Option<usize>,
+    max_connections: Option<usize>,
     ipv6: bool,
     max_message_size: Option<u64>,
     /// What takes the place of the system's clock and of the I/O threads.
@@ -130,6 +135,13 @@ impl ContextBuilder {
         self
     }
 
+    /// How many connections all listeners of the context together may have at once; another one is closed as with
+    /// [`max_connections`](crate::Options::max_connections) of one listener. Default 1 048 576.
+    pub fn max_connections(mut self, limit: usize) -> Self {
+        self.max_connections = Some(limit);
+        self
+    }
+
     /// Has the simulation do what the I/O threads would do; it may serve several contexts.
     #[cfg(feature = "testing")]
     pub fn simulation(mut self, simulation: &crate::testing::Simulation) -> Self {
@@ -140,10 +152,13 @@ impl ContextBuilder {
     /// The context.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] for zero I/O threads or sockets.
+    /// [`Error::InvalidOption`] for zero I/O threads, sockets or connections.
     pub fn build(self) -> Result<Context> {
         let (io_threads, max_sockets) = (self.io_threads.unwrap_or(1), self.max_sockets.unwrap_or(65535));
-        for (option, value) in [("io_threads", io_threads), ("max_sockets", max_sockets)] {
+        let max_connections = self.max_connections.unwrap_or(1 << 20);
+        for (option, value) in
+            [("io_threads", io_threads), ("max_sockets", max_sockets), ("max_connections", max_connections)]
+        {
             if value == 0 {
                 return Err(Error::InvalidOption { option, reason: "at least one is needed".to_owned() });
             }
@@ -158,6 +173,8 @@ impl ContextBuilder {
             thread_name: self.thread_name.unwrap_or_else(|| "zmq-io".to_owned()),
             on_thread_start: self.on_thread_start,
             max_sockets,
+            max_connections,
+            seats: Seats::default(),
             ipv6: self.ipv6,
             max_message_size: self.max_message_size,
             process: std::process::id(),

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::io::Write;
 use std::net::TcpListener;
 use support::*;
 use zmq::{AnySocket, DisconnectReason, Endpoint, Event, Monitor, Options, SocketType};
@@ -376,6 +377,35 @@ fn handshakes_are_counted_at_their_own_listener() {
     guest_of_two.send(&ready("PUSH"));
     guest_of_two.send(&frame(0, b"still here"));
     assert_eq!(pull.recv_timeout(LONG).expect("receive"), "still here".into());
+}
+
+#[test]
+fn the_connections_of_a_context_are_counted() {
+    let context = zmq::context_builder().max_connections(2).build().expect("context");
+    let mut sockets = [0; 2].map(|_| {
+        let mut pull = zmq::Pull::builder_in(&context).build().expect("pull");
+        let monitor = pull.monitor().expect("monitor");
+        let endpoint = pull.bind_to("tcp://127.0.0.1:*").expect("bind");
+        (pull, monitor, endpoint)
+    });
+    let [(one, monitor, at_one), (other, _, at_other)] = &mut sockets;
+    let (mut friend, second) = (Raw::peer(at_one, "PUSH"), Raw::peer(at_other, "PUSH"));
+    let mut third = Raw::connect(at_one);
+    let refused = await_event(monitor, "one too many", |event| matches!(event, Event::AcceptFailed { .. }));
+    let Event::AcceptFailed { error, .. } = refused else { unreachable!() };
+    assert!(error.contains("2 connections") && error.contains("context"), "{error}");
+    assert!(third.is_closed());
+    friend.send(&frame(0, b"still here"));
+    assert_eq!(one.recv_timeout(LONG).expect("receive"), "still here".into());
+    // Whose place is free again is a matter of all of them.
+    drop(second);
+    until("there is room", || {
+        let mut late = Raw::connect(at_other);
+        late.0.write_all(&[&greeting()[..], &ready("PUSH"), &frame(0, b"late")].concat()).is_ok()
+            && other.recv_timeout(ms(100)).is_ok_and(|message| message == "late".into())
+    });
+    let error = zmq::context_builder().max_connections(0).build().map(drop).expect_err("nobody");
+    assert!(error.to_string().contains("max_connections"), "{error}");
 }
 
 #[test]

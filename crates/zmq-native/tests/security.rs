@@ -358,6 +358,83 @@ fn a_socket_that_goes_withdraws_its_question() {
     push.send("the context goes on").unwrap();
 }
 
+/// Whoever is not through is sent nothing, takes no place among the peers, and takes nothing from those who are.
+#[test]
+fn nobody_is_sent_anything_before_its_handshake_is_complete() {
+    use zmq::{AnySocket, Options, SocketType};
+    const EACH: usize = 100;
+    for (ours, theirs) in [
+        (SocketType::Push, SocketType::Pull),
+        (SocketType::Dealer, SocketType::Dealer),
+        (SocketType::Req, SocketType::Router),
+        (SocketType::Pair, SocketType::Pair),
+        (SocketType::Pub, SocketType::Sub),
+    ] {
+        let context = context();
+        let mut sender = AnySocket::new(&context, ours, Options::default()).unwrap();
+        let mut monitor = sender.monitor().unwrap();
+        let bound = sender.bind("tcp://127.0.0.1:*").unwrap();
+        let ready = ready(theirs.as_str());
+        let beginnings = [&[][..], &greeting()[..40], &greeting(), &[&greeting()[..], &ready[..9]].concat()];
+        let mut strangers = Vec::new();
+        for beginning in beginnings {
+            for _ in 0..EACH {
+                strangers.push(Raw::connect(&bound));
+                strangers.last_mut().unwrap().send(beginning);
+                await_event(&mut monitor, "it is there", |event| matches!(event, Event::Accepted { .. }));
+            }
+        }
+        if ours == SocketType::Pub {
+            sender.try_send("to nobody").unwrap();
+            assert_eq!(sender.stats().written, 0);
+        } else {
+            assert_eq!(sender.try_send("to nobody").unwrap_err().error, Error::WouldBlock, "{ours}");
+        }
+        assert_eq!(sender.stats().connections, 0);
+        let mut peer = AnySocket::new(&context, theirs, Options::default()).unwrap();
+        if theirs == SocketType::Sub {
+            peer.subscribe("").unwrap();
+        }
+        peer.connect(&bound).unwrap();
+        await_event(&mut monitor, "a peer", |event| matches!(event, Event::HandshakeSucceeded { .. }));
+        // One who is through after all is one more.
+        let last = strangers.last_mut().unwrap();
+        last.send(&ready[9..]);
+        if ours != SocketType::Pair {
+            await_event(&mut monitor, "another", |event| matches!(event, Event::HandshakeSucceeded { .. }));
+            assert_eq!(sender.stats().connections, 2, "{ours}");
+        }
+        drop(strangers);
+        until("the peer hears", || {
+            let _ = sender.try_send("hello");
+            peer.recv_timeout(ms(10)).is_ok()
+        });
+    }
+}
+
+#[test]
+fn nobody_is_sent_anything_before_the_verdict() {
+    let context = context();
+    let mut handler = zmq::Rep::builder_in(&context).bind(ZAP_ENDPOINT).unwrap();
+    let mut push =
+        zmq::Push::builder_in(&context).authenticator(Authenticator::zap("global")).build().unwrap();
+    let mut monitor = push.monitor().unwrap();
+    let bound = push.bind_to("tcp://127.0.0.1:*").unwrap();
+    let mut peer = Raw::connect(&bound);
+    peer.send(&[&greeting()[..], &ready("PULL")].concat());
+    peer.skip_greeting();
+    handler.recv_timeout(LONG).unwrap();
+    assert_eq!(push.try_send("too early").unwrap_err().error, Error::WouldBlock);
+    assert_eq!(push.stats().connections, 0);
+    while let Some(event) = monitor.try_next() {
+        assert!(!matches!(event, Event::HandshakeSucceeded { .. }), "{event:?}");
+    }
+    handler.send(answer("200", "")).unwrap();
+    push.send_timeout("now", LONG).unwrap();
+    assert_eq!(peer.frame().0, 4, "READY");
+    assert_eq!(peer.frame(), (0, b"now".to_vec()));
+}
+
 /// The address of this machine in its network, if it has one. Nothing is sent.
 fn own_address() -> Option<std::net::IpAddr> {
     let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;

@@ -6,10 +6,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Counts connections: each holds a copy for as long as there is one.
+#[derive(Default)]
+pub(crate) struct Seats(Arc<()>);
+
 /// The connections of one listener.
 pub(super) struct Arrivals {
-    /// Each connection holds a copy for as long as there is one.
-    seats: Arc<()>,
+    seats: Seats,
     /// When the newcomers that are counted began to come.
     since: Instant,
     /// How many were let in since.
@@ -18,8 +21,14 @@ pub(super) struct Arrivals {
     counts: HashMap<Origin, u32>,
 }
 
-/// The place of one connection at its listener.
-pub(super) struct Seat(Arc<()>);
+/// The place of one connection at its listener, and in its context.
+pub(super) struct Seat(Arc<()>, #[expect(dead_code, reason = "it is counted")] Arc<()>);
+
+/// The limits of a context on all its listeners together.
+pub(super) struct House<'a> {
+    pub(super) seats: &'a Seats,
+    pub(super) max_connections: usize,
+}
 
 #[derive(PartialEq, Eq, Hash)]
 enum Origin {
@@ -28,9 +37,15 @@ enum Origin {
     Local,
 }
 
+impl Seats {
+    fn taken(&self) -> usize {
+        Arc::strong_count(&self.0) - 1
+    }
+}
+
 impl Arrivals {
     pub(super) fn new(now: Instant) -> Arrivals {
-        Arrivals { seats: Arc::new(()), since: now, total: 0, counts: HashMap::new() }
+        Arrivals { seats: Seats::default(), since: now, total: 0, counts: HashMap::new() }
     }
 
     /// Lets a connection from `peer` in, or says why not. `costly`: to answer it takes public-key cryptography.
@@ -39,25 +54,28 @@ impl Arrivals {
         peer: &str,
         costly: bool,
         options: &Options,
+        house: &House<'_>,
         now: Instant,
     ) -> Result<Seat, String> {
         let limit = options.max_connections;
-        if self.taken() >= limit {
+        if self.seats.taken() >= limit {
             return Err(format!("{peer}: there are {limit} connections already (option `max_connections`)"));
+        }
+        let limit = house.max_connections;
+        if house.seats.taken() >= limit {
+            return Err(format!(
+                "{peer}: there are {limit} connections already in the whole context (its `max_connections`)"
+            ));
         }
         if costly {
             self.count(peer, options, now)?;
         }
-        Ok(Seat(self.seats.clone()))
+        Ok(Seat(self.seats.0.clone(), house.seats.0.clone()))
     }
 
     /// Whether the connection with this seat came in here.
     pub(super) fn let_in(&self, seat: &Seat) -> bool {
-        Arc::ptr_eq(&self.seats, &seat.0)
-    }
-
-    fn taken(&self) -> usize {
-        Arc::strong_count(&self.seats) - 1
+        Arc::ptr_eq(&self.seats.0, &seat.0)
     }
 
     /// Counts one more within this second, unless that is one too many. What is kept is forgotten every second.
@@ -105,11 +123,28 @@ mod tests {
         Options { max_connections, max_handshakes_per_second, ..Options::default() }
     }
 
+    fn house(seats: &Seats) -> House<'_> {
+        House { seats, max_connections: usize::MAX }
+    }
+
+    #[test]
+    fn a_context_counts_the_guests_of_all_its_listeners() {
+        let (now, seats, options) = (Instant::now(), Seats::default(), options(2, 1));
+        let house = House { seats: &seats, max_connections: 3 };
+        let mut listeners = [0; 2].map(|_| Arrivals::new(now));
+        let mut admit = |at: usize| listeners[at].admit("10.0.0.1:1", false, &options, &house, now);
+        let mut guests = [0, 1, 0].map(|at| admit(at).unwrap()).into_iter();
+        let refusal = admit(1).err().unwrap();
+        assert!(refusal.contains("3 connections") && refusal.contains("context"), "{refusal}");
+        drop(guests.next());
+        assert!(admit(1).is_ok());
+    }
+
     #[test]
     fn a_seat_is_free_again_when_its_connection_is_gone() {
         let now = Instant::now();
-        let (mut arrivals, options) = (Arrivals::new(now), options(2, 1));
-        let mut admit = || arrivals.admit("10.0.0.1:1", false, &options, now);
+        let (mut arrivals, options, seats) = (Arrivals::new(now), options(2, 1), Seats::default());
+        let mut admit = || arrivals.admit("10.0.0.1:1", false, &options, &house(&seats), now);
         let (one, two) = (admit().unwrap(), admit().unwrap());
         let refusal = admit().err().unwrap();
         assert!(refusal.contains("10.0.0.1:1") && refusal.contains("max_connections"), "{refusal}");
@@ -123,9 +158,10 @@ mod tests {
     #[test]
     fn each_address_has_its_handshakes_every_second() {
         let start = Instant::now();
-        let (mut arrivals, options) = (Arrivals::new(start), options(usize::MAX, 2));
+        let (mut arrivals, options, seats) = (Arrivals::new(start), options(usize::MAX, 2), Seats::default());
         let mut admits = |peer: &str, millis: u64| {
-            arrivals.admit(peer, true, &options, start + Duration::from_millis(millis)).is_ok()
+            let now = start + Duration::from_millis(millis);
+            arrivals.admit(peer, true, &options, &house(&seats), now).is_ok()
         };
         assert!(admits("10.0.0.1:1", 0) && admits("10.0.0.1:2", 1));
         assert!(!admits("10.0.0.1:3", 2) && !admits("[::ffff:10.0.0.1]:4", 999));
@@ -141,9 +177,10 @@ mod tests {
     fn all_addresses_together_have_a_number_too() {
         let start = Instant::now();
         let options = Options { max_total_handshakes_per_second: 3, ..options(usize::MAX, 2) };
-        let mut arrivals = Arrivals::new(start);
+        let (mut arrivals, seats) = (Arrivals::new(start), Seats::default());
         let mut admit = |peer: &str, millis: u64| {
-            arrivals.admit(peer, true, &options, start + Duration::from_millis(millis)).map(drop)
+            let now = start + Duration::from_millis(millis);
+            arrivals.admit(peer, true, &options, &house(&seats), now).map(drop)
         };
         for _ in 0..2 {
             assert!(admit("10.0.0.1:1", 0).is_ok());
@@ -161,7 +198,7 @@ mod tests {
     fn cheap_handshakes_are_not_counted() {
         let now = Instant::now();
         let options = Options { max_total_handshakes_per_second: 1, ..options(usize::MAX, 1) };
-        let mut arrivals = Arrivals::new(now);
-        assert!((0..10).all(|_| arrivals.admit("10.0.0.1:1", false, &options, now).is_ok()));
+        let (mut arrivals, seats) = (Arrivals::new(now), Seats::default());
+        assert!((0..10).all(|_| arrivals.admit("10.0.0.1:1", false, &options, &house(&seats), now).is_ok()));
     }
 }

@@ -1,7 +1,7 @@
 //! A listener, and what to do when the system will not let us accept.
 
 use super::Env;
-use super::arrivals::{Arrivals, Seat};
+use super::arrivals::{Arrivals, House, Seat};
 use super::contained::contained;
 use crate::endpoint::Endpoint;
 use crate::monitor::Event;
@@ -90,8 +90,11 @@ impl Listening {
     /// `None`: there are too many; the connection is closed before a byte is exchanged.
     fn seat(&mut self, stream: Box<dyn Stream>, env: &Env) -> Option<(Box<dyn Stream>, Seat)> {
         let costly = self.settings.config.security.mechanism().is_costly();
+        let context = &env.shared.context;
+        let house = House { seats: &context.seats, max_connections: context.max_connections };
         let peer = contained(|| stream.peer_address()).map_err(|panic| panic.to_string());
-        match peer.and_then(|peer| self.arrivals.admit(&peer, costly, &self.settings.options, env.now)) {
+        let options = &self.settings.options;
+        match peer.and_then(|peer| self.arrivals.admit(&peer, costly, options, &house, env.now)) {
             Ok(seat) => Some((stream, seat)),
             Err(refusal) => {
                 self.report(refusal, env);

@@ -14,6 +14,8 @@ mod zap;
 #[cfg(feature = "testing")]
 pub(crate) use zap::verdict as zap_verdict;
 
+pub(crate) use arrivals::Seats;
+
 use crate::driver::Driver;
 use crate::endpoint::Endpoint;
 use crate::monitor::Event;
