@@ -43,7 +43,8 @@
         clippy::expect_used,
         clippy::panic,
         clippy::cast_possible_truncation,
-        clippy::cast_sign_loss
+        clippy::cast_sign_loss,
+        clippy::arithmetic_side_effects
     )
 )]
 

@@ -60,7 +60,7 @@ impl Assembly {
     /// Adds a part; returns the message if it is the last.
     pub fn add(&mut self, frame: Frame, more: bool) -> Option<Message> {
         if more {
-            self.size += frame.len() as u64;
+            self.size = self.size.saturating_add(frame.len() as u64);
             self.parts.push(frame);
             return None;
         }

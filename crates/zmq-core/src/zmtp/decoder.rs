@@ -37,7 +37,7 @@ impl Decoder {
         let mut decoder = Decoder { framing, ..Decoder::default() };
         for (place, byte) in decoder.header.iter_mut().zip(begun) {
             *place = *byte;
-            decoder.kept += 1;
+            decoder.kept = decoder.kept.saturating_add(1);
         }
         decoder
     }
@@ -76,7 +76,7 @@ impl Decoder {
             *input = rest;
             if let Some(place) = self.header.get_mut(self.kept) {
                 *place = byte;
-                self.kept += 1;
+                self.kept = self.kept.saturating_add(1);
             }
         }
     }
@@ -133,7 +133,7 @@ struct PartialBody {
 
 impl PartialBody {
     fn missing(&self) -> usize {
-        self.length - self.filled
+        self.length.saturating_sub(self.filled)
     }
 
     /// Keeps what `input` has of the body; returns it when it is complete.
@@ -154,7 +154,7 @@ impl PartialBody {
         if let Some(place) = room.get_mut(..into_room.len()) {
             place.copy_from_slice(into_room);
         }
-        self.filled += piece.len();
+        self.filled = self.filled.saturating_add(piece.len());
         if !beyond.is_empty() {
             // A peer that sent a few bytes is trusted with little, so that many idle ones cost little.
             self.grow(SLACK.min(self.filled.saturating_mul(16)));
@@ -164,7 +164,7 @@ impl PartialBody {
 
     /// Room for a direct read; at least a little, as long as something is missing.
     fn space(&mut self) -> &mut [u8] {
-        if self.buffer.len() - self.filled < DIRECT_FROM {
+        if self.buffer.len().saturating_sub(self.filled) < DIRECT_FROM {
             let capacity = self.grow(SLACK);
             self.buffer.resize(capacity, 0);
         }
@@ -175,7 +175,7 @@ impl PartialBody {
     fn grow(&mut self, slack: usize) -> usize {
         let capacity = self.filled.saturating_mul(2).saturating_add(slack).min(self.length);
         if capacity > self.buffer.capacity() {
-            self.buffer.reserve_exact(capacity - self.buffer.len());
+            self.buffer.reserve_exact(capacity.saturating_sub(self.buffer.len()));
         }
         capacity.max(self.buffer.len())
     }

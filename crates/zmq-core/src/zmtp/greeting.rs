@@ -113,7 +113,7 @@ impl Greeting {
             *place = *byte;
         }
         *input = input.get(count..).unwrap_or_default();
-        self.received += count;
+        self.received = self.received.saturating_add(count);
         self.received == end
     }
 

@@ -206,12 +206,13 @@ pub(crate) fn parse_metadata(metadata: &[u8], limit: usize) -> Result<Vec<(Strin
     }
     let mut properties: Vec<(String, Bytes)> = Vec::new();
     let mut rest = metadata;
-    let mut count = 0;
-    while !rest.is_empty() {
+    for count in 0.. {
+        if rest.is_empty() {
+            break;
+        }
         let (name, value, after) = split_property(rest)?;
         rest = after;
-        count += 1;
-        if count > MAX_PROPERTIES {
+        if count == MAX_PROPERTIES {
             return Err(ProtocolError::MetadataTooLarge { limit });
         }
         if properties.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
