@@ -1,6 +1,7 @@
 //! CURVE between two engines, and with an adversary between them: whatever it alters, cuts, repeats or reorders ends the
 //! connection, and nothing else.
 
+use crypto_box::aead::AeadInPlace;
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -357,6 +358,115 @@ fn the_vouch_must_name_the_key_in_hello() {
     let initiate = take(&mut conversation.client);
     let failed = ProtocolError::NotAuthentic { command: "INITIATE" };
     assert_eq!(feed(&mut conversation.server, &initiate), Err(failed));
+}
+
+/// A client made by hand (RFC 26) of the boxes of another crate, so that it can say what no client of ours says.
+struct ByHand {
+    server: [u8; 32],
+    /// C, which it claims, and c, with which it proves it.
+    long_term: ([u8; 32], crypto_box::SecretKey),
+    /// C' and c'.
+    transient: ([u8; 32], crypto_box::SecretKey),
+    /// What its vouch says of C' and S.
+    vouches_for: [[u8; 32]; 2],
+}
+
+impl ByHand {
+    fn new(keys: &Keys) -> ByHand {
+        let (server, client) = (*keys.server.public().as_bytes(), *keys.client.public().as_bytes());
+        let secret = crypto_box::SecretKey::from(*keys.client.secret().as_bytes());
+        let transient = crypto_box::SecretKey::from([7; 32]);
+        let public = *transient.public_key().as_bytes();
+        ByHand {
+            server,
+            long_term: (client, secret),
+            transient: (public, transient),
+            vouches_for: [public, server],
+        }
+    }
+
+    /// Has `server` hear it out.
+    fn converse(&self, mut server: Engine) -> Result<Vec<Event>, ProtocolError> {
+        let hello_nonce = [&b"CurveZMQHELLO---"[..], &1_u64.to_be_bytes()].concat();
+        let proof = self.transient_box(self.server).seal(&hello_nonce, &[0; 64]);
+        let hello =
+            [&b"\x05HELLO\x01\0"[..], &[0; 72], &self.transient.0, &1_u64.to_be_bytes(), &proof].concat();
+        feed(&mut server, &framed(4, &hello))?;
+        let welcome = take(&mut server);
+        let (nonce, sealed) = frame(&welcome).1[8..].split_at(16);
+        let content =
+            self.transient_box(self.server).open(&[b"WELCOME-", nonce].concat(), sealed).expect("a WELCOME");
+        let (server_transient, cookie) = content.split_first_chunk::<32>().expect("S' and a cookie");
+
+        let vouch_nonce = [3; 16];
+        let vouch = Boxes::between(&self.long_term.1, *server_transient, &self.long_term.0)
+            .seal(&[&b"VOUCH---"[..], &vouch_nonce].concat(), &self.vouches_for.concat());
+        let metadata = b"\x0BSocket-Type\0\0\0\x04PUSH";
+        let content = [&self.long_term.0[..], &vouch_nonce, &vouch, metadata].concat();
+        let number = 2_u64.to_be_bytes();
+        let sealed = self
+            .transient_box(*server_transient)
+            .seal(&[&b"CurveZMQINITIATE"[..], &number].concat(), &content);
+        feed(&mut server, &framed(4, &[&b"\x08INITIATE"[..], cookie, &number, &sealed].concat()))
+    }
+
+    fn transient_box(&self, theirs: [u8; 32]) -> Boxes {
+        Boxes::between(&self.transient.1, theirs, &self.transient.0)
+    }
+}
+
+/// The boxes between two keys.
+struct Boxes(crypto_box::SalsaBox);
+
+impl Boxes {
+    /// Whoever shows a public key that leads nowhere knows what key the other side makes of it, and uses that.
+    fn between(ours: &crypto_box::SecretKey, theirs: [u8; 32], shown: &[u8; 32]) -> Boxes {
+        let theirs = if *shown == NOWHERE { NOWHERE } else { theirs };
+        Boxes(crypto_box::SalsaBox::new(&theirs.into(), ours))
+    }
+
+    fn seal(&self, nonce: &[u8], content: &[u8]) -> Vec<u8> {
+        let mut content = content.to_vec();
+        let nonce = crypto_box::Nonce::from_slice(nonce);
+        let mac = self.0.encrypt_in_place_detached(nonce, b"", &mut content).expect("a box");
+        [&mac[..], &content].concat()
+    }
+
+    fn open(&self, nonce: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+        let (mac, content) = sealed.split_at(16);
+        let (nonce, mut content) = (crypto_box::Nonce::from_slice(nonce), content.to_vec());
+        self.0.decrypt_in_place_detached(nonce, b"", &mut content, mac.into()).ok()?;
+        Some(content)
+    }
+}
+
+/// A point that leads to the same shared secret whatever the other key is.
+const NOWHERE: [u8; 32] = [0; 32];
+
+#[test]
+fn who_says_everything_right_comes_in_and_nobody_else() {
+    let keys = keys();
+    let hears =
+        |by_hand: &ByHand| by_hand.converse(with(Conversation::new(&keys), |all| all.hello()).0.server);
+    assert!(matches!(&hears(&ByHand::new(&keys)).unwrap()[..], [Event::Ready(_)]));
+    let not_authentic = |command| Err(ProtocolError::NotAuthentic { command });
+    let mut by_hand = ByHand::new(&keys);
+    by_hand.vouches_for[0][0] ^= 1;
+    assert_eq!(hears(&by_hand), not_authentic("INITIATE"), "it vouches for another connection");
+    let mut by_hand = ByHand::new(&keys);
+    by_hand.vouches_for[1] = *keys.client.public().as_bytes();
+    assert_eq!(hears(&by_hand), not_authentic("INITIATE"), "it means another server");
+    let mut by_hand = ByHand::new(&keys);
+    by_hand.long_term.0 = *keys.server.public().as_bytes();
+    assert_eq!(hears(&by_hand), not_authentic("INITIATE"), "it claims a key that it does not hold");
+    // Keys of which the shared secret is known to everybody.
+    let mut by_hand = ByHand::new(&keys);
+    by_hand.long_term.0 = NOWHERE;
+    assert_eq!(hears(&by_hand), not_authentic("INITIATE"));
+    let mut by_hand = ByHand::new(&keys);
+    by_hand.transient.0 = NOWHERE;
+    by_hand.vouches_for[0] = NOWHERE;
+    assert_eq!(hears(&by_hand), not_authentic("HELLO"));
 }
 
 /// Every length of every command, from nothing to a few bytes too many, and far too many.
