@@ -1,4 +1,4 @@
-//! Each option acts. `linger`, `reconnect_interval_max` and `heartbeat_timeout` have their tests in `lifecycle.rs`,
+//! Each option acts. `reconnect_interval_max` and `heartbeat_timeout` have their tests in `lifecycle.rs`,
 //! `affinity` in `affinity.rs`, `xpub_manual` in `xpub_manual.rs`.
 
 mod support;
@@ -122,6 +122,25 @@ fn send_and_recv_timeout() {
     let (mut sender, mut receiver) = pair.split().unwrap();
     assert_eq!(sender.send("x").unwrap_err().error, Error::Timeout { after: ms(20) });
     assert_eq!(receiver.recv(), Err(Error::Timeout { after: ms(30) }));
+}
+
+#[test]
+fn linger() {
+    let context = context();
+    let [nowhere, later] = [(); 2].map(|()| format!("ipc://{}", fresh_path()));
+    let leave = |linger: Duration, endpoint: &str| {
+        let builder = zmq::Push::builder_in(&context).linger(linger).reconnect_interval(ms(10));
+        let mut push = builder.connect(endpoint).unwrap();
+        push.send("left behind").unwrap();
+        push.monitor().unwrap()
+    };
+    let (mut brief, _patient) = (leave(Duration::ZERO, &nowhere), leave(LONG, &later));
+    let stopped = await_event(&mut brief, "the end", |event| matches!(event, Event::Stopped { .. }));
+    assert!(matches!(stopped, Event::Stopped { stats } if stats.dropped.lingered == 1));
+    // Longer than the default.
+    std::thread::sleep(ms(1500));
+    let mut pull = zmq::Pull::builder_in(&context).bind(&later).unwrap();
+    assert_eq!(pull.recv_timeout(LONG).unwrap(), "left behind".into());
 }
 
 #[test]
