@@ -398,9 +398,17 @@ impl<P: Pattern> State<P> {
         self.base.begin_send()?;
         self.follow();
         let Some(pattern) = &mut self.pattern.pattern else { return Err(Error::Terminated) };
-        let result = pattern.try_send(message, &mut self.base);
-        self.base.end_send(matches!(result, Ok(true)));
-        result
+        // In two arms, so that no result moves.
+        match pattern.try_send(message, &mut self.base) {
+            Ok(sent) => {
+                self.base.end_send(sent);
+                Ok(sent)
+            }
+            Err(error) => {
+                self.base.end_send(false);
+                Err(error)
+            }
+        }
     }
 
     /// Waits until a message that begins with this frame can be sent.
