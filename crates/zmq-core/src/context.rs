@@ -15,6 +15,7 @@ use slab::Slab;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, Weak};
+use std::task::{Poll, Waker};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -58,6 +59,8 @@ pub(crate) struct ContextShared {
     sockets: Mutex<Slab<Weak<SocketShared>>>,
     reactors: Mutex<Slab<(SocketType, Weak<Driver>)>>,
     reactor_gone: Condvar,
+    /// Who else is to be told that one is gone.
+    told_of_sends: Mutex<Vec<Waker>>,
 }
 
 /// What an I/O thread calls first.
@@ -184,6 +187,7 @@ impl ContextBuilder {
             sockets: Mutex::default(),
             reactors: Mutex::default(),
             reactor_gone: Condvar::new(),
+            told_of_sends: Mutex::default(),
         });
         Ok(Context { handle: Arc::new(Handle { shared }) })
     }
@@ -219,6 +223,12 @@ impl Context {
     pub fn wait_for_sends(&self, timeout: Duration) -> Result<(), Undelivered> {
         let deadline = Instant::now().checked_add(timeout);
         self.handle.shared.wait_for_closing(deadline)
+    }
+
+    /// Whether everything that dropped sockets had to send is out. If not, the task is woken when it is worth asking again:
+    /// for whoever cannot wait in [`wait_for_sends`](Context::wait_for_sends), such as a thread that a signal is to interrupt.
+    pub fn poll_sends(&self, task: &mut std::task::Context<'_>) -> Poll<()> {
+        self.handle.shared.poll_closing(task.waker())
     }
 
     /// Whether it belongs to the parent of this process, and is of no use here.
@@ -396,15 +406,19 @@ impl ContextShared {
         Alive { key: lock(&self.reactors).insert((socket_type, driver)), context: self.clone() }
     }
 
+    fn poll_closing(&self, waker: &Waker) -> Poll<()> {
+        // First, so that none goes unnoticed between the look and the sleep.
+        let mut told = lock(&self.told_of_sends);
+        if !told.iter().any(|other| other.will_wake(waker)) {
+            told.push(waker.clone());
+        }
+        drop(told);
+        if self.closing().is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
     fn wait_for_closing(&self, deadline: Option<Instant>) -> Result<(), Undelivered> {
-        let mut reactors = lock(&self.reactors);
-        // Sockets that still exist keep theirs; only those that were dropped are waited for.
         loop {
-            let closing: Vec<_> = reactors
-                .iter()
-                .filter_map(|(_, (kind, driver))| driver.upgrade().map(|driver| (*kind, driver)))
-                .filter(|(_, driver)| driver.is_closing())
-                .collect();
+            let closing = self.closing();
             if closing.is_empty() {
                 return Ok(());
             }
@@ -413,22 +427,25 @@ impl ContextShared {
                 None => Duration::from_secs(60),
             };
             if left.is_zero() {
-                drop(reactors);
                 let count = |(kind, driver): (SocketType, Arc<Driver>)| (kind, driver.queued());
                 return Err(Undelivered { sockets: closing.into_iter().map(count).collect() });
             }
-            // A reactor whose last reference is in `closing` needs the lock to go.
-            drop(reactors);
             drop(closing);
-            reactors = lock(&self.reactors);
+            let reactors = lock(&self.reactors);
             if reactors.iter().any(|(_, (_, driver))| driver.strong_count() > 0) {
-                reactors = match self.reactor_gone.wait_timeout(reactors, left.min(Duration::from_millis(50)))
-                {
-                    Ok((guard, _)) => guard,
-                    Err(poisoned) => poisoned.into_inner().0,
-                };
+                drop(self.reactor_gone.wait_timeout(reactors, left.min(Duration::from_millis(50))));
             }
         }
+    }
+
+    /// Sockets that still exist keep their reactors; only those that were dropped are waited for.
+    fn closing(&self) -> Vec<(SocketType, Arc<Driver>)> {
+        let upgrade =
+            |(_, (kind, driver)): (usize, &(SocketType, Weak<Driver>))| Some((*kind, driver.upgrade()?));
+        let mut drivers: Vec<_> = lock(&self.reactors).iter().filter_map(upgrade).collect();
+        // Without the lock, which a reactor needs to go: this may be its last reference.
+        drivers.retain(|(_, driver)| driver.is_closing());
+        drivers
     }
 }
 
@@ -442,5 +459,8 @@ impl Drop for Alive {
     fn drop(&mut self) {
         lock(&self.context.reactors).try_remove(self.key);
         self.context.reactor_gone.notify_all();
+        for waker in std::mem::take(&mut *lock(&self.context.told_of_sends)) {
+            waker.wake();
+        }
     }
 }

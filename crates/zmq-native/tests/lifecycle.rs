@@ -5,6 +5,8 @@ mod support;
 
 use std::net::TcpListener;
 use std::process::{Child, Command};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use support::*;
 use zmq::{AnySocket, Context, Endpoint, Error, Event, Monitor, Options, SocketType};
@@ -374,6 +376,42 @@ fn a_late_binder_within_linger_gets_everything() {
             assert_eq!(pull.recv_timeout(LONG).unwrap()[0], number.to_be_bytes());
         }
         context.wait_for_sends(LONG).unwrap();
+    }
+}
+
+/// Who waits in a way of their own is told, once for each time they asked, and only of what happened after it.
+#[test]
+fn a_task_is_told_that_everything_is_sent() {
+    let context = context();
+    let told = Arc::new(Told::default());
+    let waker = told.clone().into();
+    let mut task = std::task::Context::from_waker(&waker);
+    assert!(context.poll_sends(&mut task).is_ready(), "nothing was sent");
+    let endpoint = nobody(WIRES[0]);
+    let open = zmq::Push::builder_in(&context).connect(&endpoint).unwrap();
+    assert!(context.poll_sends(&mut task).is_ready(), "who is not dropped is not waited for");
+    let mut push =
+        zmq::Push::builder_in(&context).linger(None).reconnect_interval(ms(20)).connect(&endpoint).unwrap();
+    push.send("x").unwrap();
+    drop(push);
+    for _ in 0..2 {
+        assert!(context.poll_sends(&mut task).is_pending());
+    }
+    assert_eq!(told.0.load(Ordering::Relaxed), 0);
+    let mut pull = zmq::Pull::new_in(&context).unwrap();
+    pull.bind_to(&endpoint).unwrap();
+    until("it is told", || told.0.load(Ordering::Relaxed) > 0);
+    assert_eq!(told.0.load(Ordering::Relaxed), 1);
+    assert!(context.poll_sends(&mut task).is_ready());
+    drop(open);
+}
+
+#[derive(Default)]
+struct Told(AtomicUsize);
+
+impl std::task::Wake for Told {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
