@@ -67,6 +67,8 @@ impl From<Error> for Errno {
             Error::AddressInUse { .. } => Errno(libc::EADDRINUSE),
             Error::UnknownEndpoint { .. } => Errno::ENOENT,
             Error::IncompatiblePeer { .. } => Errno::ENOCOMPATPROTO,
+            // None of those that the socket may have.
+            Error::InvalidOption { option: "affinity", .. } => Errno::EMTHREAD,
             Error::PeerBusy => Errno::ECONNREFUSED,
             Error::TooManySockets { .. } => Errno::EMFILE,
             Error::Io { source, .. } => Errno(source.raw_os_error().unwrap_or(libc::ENODEV)),

@@ -1,5 +1,6 @@
 //! What happens to a socket's connections, as frames on a PAIR.
 
+use crate::context::Settings;
 use crate::error::{Errno, Result};
 use nix::libc;
 use std::sync::Arc;
@@ -40,6 +41,7 @@ pub(crate) struct Monitoring {
 impl Monitoring {
     pub(crate) fn start(
         context: &Context,
+        settings: &Settings,
         monitor: Monitor,
         endpoint: &str,
         events: u16,
@@ -54,8 +56,7 @@ impl Monitoring {
         let (stopper, stopped) = (monitor.stopper(), Arc::new(AtomicBool::new(false)));
         let noticed = stopped.clone();
         let pass = move || pass_on(monitor, pair, events, &noticed);
-        let thread = std::thread::Builder::new().name("zmq-monitor".to_owned()).spawn(pass);
-        Ok((Monitoring { stopper, stopped }, thread.map_err(|_| Errno::EMFILE)?))
+        Ok((Monitoring { stopper, stopped }, settings.start_thread("zmq-monitor", pass)?))
     }
 }
 

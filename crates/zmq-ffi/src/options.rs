@@ -234,9 +234,6 @@ impl Values {
             // In range.
             let _ = values.set_int(number, value);
         }
-        if context.max_message_size != c_int::MAX {
-            values.set_max_message_size(context.max_message_size.into());
-        }
         values
     }
 

@@ -336,6 +336,7 @@ impl Socket {
 
     /// Accepts peers there; by way of `listener`, if there is one.
     pub(crate) fn bind(&mut self, endpoint: &str, listener: Option<OwnedFd>) -> Result<()> {
+        self.check_io_threads(endpoint)?;
         if let Some(listener) = listener {
             let mut options = self.values.native.clone();
             options.stream.listen_fd = Some(Arc::new(listener));
@@ -348,7 +349,14 @@ impl Socket {
 
     /// Connects there, now and whenever somebody is there.
     pub(crate) fn connect(&mut self, endpoint: &str) -> Result<()> {
+        self.check_io_threads(endpoint)?;
         self.any.connect(endpoint).map(drop).map_err(|error| endpoint_error(error, endpoint))
+    }
+
+    /// What leaves the process needs one.
+    fn check_io_threads(&self, endpoint: &str) -> Result<()> {
+        let leaves = endpoint.starts_with("tcp://") || endpoint.starts_with("ipc://");
+        if leaves && self.membership.0.settings().io_threads == 0 { Err(Errno::EMTHREAD) } else { Ok(()) }
     }
 
     fn change_subscription(&mut self, number: c_int, topic: &[u8]) -> Result<()> {
@@ -406,8 +414,13 @@ impl Socket {
         self.monitoring = None;
         if let Some((endpoint, events)) = to {
             let context = &self.membership.0;
-            let (monitoring, thread) =
-                Monitoring::start(&context.native()?, self.any.monitor()?, endpoint, events)?;
+            let (monitoring, thread) = Monitoring::start(
+                &context.native()?,
+                &context.settings(),
+                self.any.monitor()?,
+                endpoint,
+                events,
+            )?;
             context.keep(thread);
             self.monitoring = Some(monitoring);
         }

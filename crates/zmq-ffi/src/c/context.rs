@@ -22,21 +22,18 @@ const BLOCKY: c_int = 70;
 const SOCKET_LIMIT: c_int = 65_535;
 
 fn set(settings: &mut Settings, option: c_int, value: c_int) -> Result<()> {
-    let flag = || match value {
-        0 | 1 => Ok(value == 1),
-        _ => Err(Errno::EINVAL),
-    };
-    let size = usize::try_from(value).map_err(|_| Errno::EINVAL);
+    let natural = usize::try_from(value).map_err(|_| Errno::EINVAL);
     match option {
-        IO_THREADS => settings.io_threads = size?,
-        MAX_SOCKETS if (1..=SOCKET_LIMIT).contains(&value) => settings.max_sockets = size?,
+        IO_THREADS => settings.io_threads = natural?,
+        MAX_SOCKETS if value > 0 => settings.max_sockets = natural?,
         MAX_MSGSZ if value >= 0 => settings.max_message_size = value,
-        THREAD_NAME_PREFIX => settings.thread_name = size?.to_string(),
-        BLOCKY => settings.blocky = flag()?,
-        IPV6 => settings.ipv6 = flag()?,
-        THREAD_PRIORITY | THREAD_SCHED_POLICY | THREAD_AFFINITY_CPU_ADD | THREAD_AFFINITY_CPU_REMOVE => {
-            return Err(Errno::ENOTSUP);
-        }
+        THREAD_PRIORITY if value >= 0 => settings.schedule.priority = Some(value),
+        THREAD_SCHED_POLICY if value >= 0 => settings.schedule.policy = Some(value),
+        THREAD_AFFINITY_CPU_ADD => drop(settings.schedule.processors.insert(natural?)),
+        THREAD_AFFINITY_CPU_REMOVE if settings.schedule.processors.remove(&natural?) => {}
+        THREAD_NAME_PREFIX => settings.thread_name = value.to_string(),
+        BLOCKY => settings.blocky = natural? != 0,
+        IPV6 => settings.ipv6 = natural? != 0,
         _ => return Err(Errno::EINVAL),
     }
     Ok(())
@@ -47,6 +44,7 @@ fn get(settings: &Settings, option: c_int) -> Result<c_int> {
         IO_THREADS => settings.io_threads as c_int,
         MAX_SOCKETS => settings.max_sockets as c_int,
         THREAD_PRIORITY => SOCKET_LIMIT,
+        THREAD_SCHED_POLICY => settings.schedule.policy.unwrap_or(-1),
         MAX_MSGSZ => settings.max_message_size,
         MSG_T_SIZE => size_of::<super::message::Msg>() as c_int,
         THREAD_NAME_PREFIX => settings.thread_name.parse().unwrap_or_default(),

@@ -13,6 +13,7 @@ pub mod context;
 pub mod drafts;
 pub mod message;
 pub mod poll;
+pub(crate) mod schedule;
 pub mod socket;
 pub mod timers;
 pub mod utilities;

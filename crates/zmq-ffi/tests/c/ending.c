@@ -41,6 +41,20 @@ static void *terminate (void *unused)
     return NULL;
 }
 
+static void on_signal (int number)
+{
+    (void) number;
+}
+
+static void *interrupt (void *thread)
+{
+    for (int i = 0; i < 2; i++) {
+        usleep (100000);
+        pthread_kill (*(pthread_t *) thread, SIGALRM);
+    }
+    return NULL;
+}
+
 static void *receive_late (void *socket)
 {
     usleep (200000);
@@ -111,6 +125,36 @@ int main (void)
         SAY (zmq_ctx_term (context));
         pthread_join (thread, NULL);
         puts (told);
+    }
+
+    /* A signal ends the wait for it; the next wait is for the same. */
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigaction (SIGALRM, &action, NULL);
+    pthread_t self = pthread_self ();
+    for (int i = 1; i < 3; i++) {
+        void *pull = make (other, ZMQ_PULL);
+        char endpoint[256];
+        size_t size = sizeof endpoint;
+        /* The directory of a name that is made up goes with it. */
+        zmq_bind (pull, i == 1 ? endpoints[i] : "ipc://patience");
+        zmq_getsockopt (pull, ZMQ_LAST_ENDPOINT, endpoint, &size);
+        SAY (zmq_unbind (pull, endpoint));
+        context = zmq_ctx_new ();
+        void *push = zmq_socket (context, ZMQ_PUSH);
+        SAY (zmq_connect (push, endpoint));
+        SAY (zmq_send (push, "patience", 8, 0));
+        SAY (zmq_close (push));
+        pthread_create (&thread, NULL, interrupt, &self);
+        SAY (zmq_ctx_term (context));
+        SAY (zmq_ctx_term (context));
+        SAY (zmq_socket (context, ZMQ_PUSH) == NULL);
+        printf ("%s\n", name_of (zmq_errno ()));
+        pthread_join (thread, NULL);
+        for (int try = 0; try < 1000 && zmq_bind (pull, endpoint) != 0; try++)
+            usleep (10000);
+        SAY (zmq_ctx_term (context));
+        show (pull, 0);
+        zmq_close (pull);
     }
     SAY (zmq_ctx_term (other));
 

@@ -77,6 +77,48 @@ int main (void)
         pthread_join (threads[i], NULL);
     printf ("%ld\n", sum - 4L * 20000 * 19999 / 2);
 
+    /* After the end has begun a socket's options are there for those who close it. */
+    void *other = zmq_ctx_new ();
+    socket = make (other, ZMQ_PUSH);
+    SAY (zmq_ctx_shutdown (other));
+    SAY (zmq_send (socket, "", 0, 0));
+    number = 0;
+    SAY (zmq_setsockopt (socket, ZMQ_LINGER, &number, sizeof number));
+    SAY (get (socket, ZMQ_TYPE));
+    zmq_close (socket);
+    SAY (zmq_ctx_term (other));
+
+    /* Threads as the system does not have them. */
+    other = zmq_ctx_new ();
+    SAY (zmq_ctx_set (other, ZMQ_THREAD_SCHED_POLICY, 4711));
+    SAY (zmq_socket (other, ZMQ_PUSH) == NULL);
+    puts (name_of (zmq_errno ()));
+    SAY (zmq_ctx_set (other, ZMQ_THREAD_SCHED_POLICY, 0));
+    SAY (zmq_ctx_set (other, ZMQ_THREAD_AFFINITY_CPU_ADD, 1000000));
+    SAY (zmq_socket (other, ZMQ_PUSH) == NULL);
+    puts (name_of (zmq_errno ()));
+    SAY (zmq_ctx_set (other, ZMQ_THREAD_AFFINITY_CPU_REMOVE, 1000000));
+    SAY (zmq_close (make (other, ZMQ_PUSH)));
+    SAY (zmq_ctx_term (other));
+
+    /* The limit for messages is kept to, where libzmq remembers it and that is all. */
+    other = zmq_ctx_new ();
+    SAY (zmq_ctx_set (other, ZMQ_MAX_MSGSZ, 1000));
+    void *sender = make (other, ZMQ_PUSH), *receiver = make (other, ZMQ_PULL), *monitor = make (other, ZMQ_PAIR);
+    join (receiver, sender, "tcp://127.0.0.1:*");
+    SAY (zmq_socket_monitor (receiver, "inproc://limit", ZMQ_EVENT_DISCONNECTED));
+    zmq_connect (monitor, "inproc://limit");
+    char large[1001] = "";
+    SAY (zmq_send (sender, large, 1000, 0));
+    SAY (zmq_recv (receiver, large, 1001, 0));
+    SAY (zmq_send (sender, large, 1001, 0));
+    SAY (zmq_recv (monitor, NULL, 0, 0));
+    SAY (zmq_recv (receiver, NULL, 0, ZMQ_DONTWAIT));
+    zmq_close (monitor);
+    zmq_close (sender);
+    zmq_close (receiver);
+    SAY (zmq_ctx_term (other));
+
     /* A child has no sockets of its parent's. */
     pid_t child = fork ();
     if (child == 0) {
