@@ -381,3 +381,145 @@ fn round_up(time: Duration) -> Duration {
 
 /// How much a sender gathers before it writes on its own account.
 pub(crate) const BATCH: usize = WRITE_SIZE;
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::context::Context;
+    use crate::link::Outlet;
+    use crate::mailbox::PipeEvent;
+    use crate::message::Message;
+    use crate::options::{Options, StreamOptions};
+    use crate::socket::SocketBase;
+    use crate::socket_type::SocketType;
+    use crate::transport::{Listener, PolledTransport, Stream, Transport, TransportKind};
+    use mio::event::Source;
+    use mio::{Interest, Registry, Token};
+    use std::io::{ErrorKind, IoSlice, Read};
+
+    /// The sizes of the writes to a PULL that does nothing but complete its handshake.
+    #[derive(Clone, Default)]
+    struct Writes(Arc<Mutex<Vec<usize>>>);
+
+    impl Writes {
+        fn take(&self) -> Vec<usize> {
+            std::mem::take(&mut lock(&self.0))
+        }
+    }
+
+    impl Transport for Writes {
+        fn scheme(&self) -> &str {
+            "noted"
+        }
+
+        fn kind(&self) -> TransportKind<'_> {
+            TransportKind::Polled(self)
+        }
+    }
+
+    impl PolledTransport for Writes {
+        fn listen(&self, _: &str, _: &StreamOptions) -> crate::Result<Box<dyn Listener>> {
+            Err(crate::Error::io("listening", ErrorKind::Unsupported.into()))
+        }
+
+        fn check(&self, _: &str, _: &StreamOptions) -> crate::Result<()> {
+            Ok(())
+        }
+
+        fn open(&self, _: &str, _: &StreamOptions) -> io::Result<Box<dyn Stream>> {
+            let mut said = b"\xFF\0\0\0\0\0\0\0\x01\x7F\x03\0NULL".to_vec();
+            said.resize(64, 0);
+            said.extend_from_slice(b"\x04\x1A\x05READY\x0BSocket-Type\0\0\0\x04PULL");
+            Ok(Box::new(Noted { said: io::Cursor::new(said), writes: self.clone() }))
+        }
+    }
+
+    struct Noted {
+        said: io::Cursor<Vec<u8>>,
+        writes: Writes,
+    }
+
+    impl Stream for Noted {
+        fn established(&mut self) -> io::Result<bool> {
+            Ok(true)
+        }
+
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            match self.said.read(buffer)? {
+                0 => Err(ErrorKind::WouldBlock.into()),
+                count => Ok(count),
+            }
+        }
+
+        fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+            let count = slices.iter().map(|slice| slice.len()).sum();
+            lock(&self.writes.0).push(count);
+            Ok(count)
+        }
+
+        fn shutdown_write(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn peer_address(&self) -> String {
+            String::new()
+        }
+    }
+
+    impl Source for Noted {
+        fn register(&mut self, _: &Registry, _: Token, _: Interest) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn reregister(&mut self, _: &Registry, _: Token, _: Interest) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn deregister(&mut self, _: &Registry) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_pipe_is_emptied_and_written_only_if_it_fills_a_write() {
+        const HWM: usize = 4;
+        let writes = Writes::default();
+        let context = Context::builder().transport(writes.clone()).build().unwrap();
+        let options = Options { send_hwm: HWM, ..Options::default() };
+        let mut base = SocketBase::new(&context, SocketType::Push, options).unwrap();
+        base.connect("noted://peer", &[]).unwrap();
+        let driver = base.driver().unwrap().clone();
+        // Nobody but this test turns the reactor, and nobody sweeps.
+        let visit = driver.visit();
+        assert!(driver.posted.start_sweeping());
+        let mut events = Vec::new();
+        base.take_events(&mut events);
+        let outlet = events.into_iter().find_map(|event| match event {
+            PipeEvent::Outlet(outlet, _) => Some(outlet),
+            _ => None,
+        });
+        let mut outlet = outlet.unwrap();
+        writes.take();
+
+        for round in 1..=3 {
+            fill(&mut outlet, &[7; 1]);
+            base.pump();
+            assert!(outlet.can_send(), "there is room in round {round}");
+            assert_eq!((driver.queued(), writes.take()), (round * HWM as u64, vec![]));
+        }
+        driver.pump(Pump::Batch);
+        assert_eq!((driver.queued(), writes.take()), (0, vec![3 * HWM * (2 + 1)]));
+
+        fill(&mut outlet, &vec![7; BATCH / 2]);
+        base.pump();
+        assert!(outlet.can_send());
+        let written: usize = writes.take().iter().sum();
+        assert!(written >= BATCH, "{written} bytes of two batches were written");
+        drop(visit);
+    }
+
+    /// Until no more goes in.
+    fn fill(outlet: &mut Outlet, body: &[u8]) {
+        while outlet.send(&mut Message::from(body)) {}
+    }
+}

@@ -569,11 +569,11 @@ impl SocketBase {
         }
     }
 
-    /// Writes what waits, on this thread: before it drops a message or waits for room.
+    /// Makes room in the pipes, on this thread, as far as the system takes what is in them: before a message is dropped
+    /// or waits.
     pub fn pump(&mut self) {
-        self.output.unpumped = 0;
         if let Some(driver) = self.core.own_driver() {
-            driver.pump(Pump::Drain);
+            driver.pump(Pump::Room);
         }
     }
 }

@@ -222,10 +222,18 @@ impl Connection {
     }
 
     /// Encodes what `inlet` brings, and writes it.
-    pub(super) fn pump_out(&mut self, mut inlet: Option<&mut Inlet>, env: &Env) -> Result<Output, Fault> {
+    pub(super) fn pump_out(
+        &mut self,
+        mut inlet: Option<&mut Inlet>,
+        pump: Pump,
+        env: &Env,
+    ) -> Result<Output, Fault> {
         for _ in 0..WRITE_BUDGET {
             if let Some(inlet) = inlet.as_deref_mut() {
                 self.encode(inlet);
+            }
+            if pump == Pump::Room && self.is_ready() && self.engine.output_len() < WRITE_SIZE {
+                return Ok(Output::More);
             }
             if self.engine.output_len() == 0 {
                 self.finish_output(env)?;

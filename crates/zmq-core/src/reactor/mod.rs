@@ -54,6 +54,9 @@ pub(crate) enum Pump {
     Drain,
     /// What is there; the connections stay awake. Only while a sweep is due, which puts them to sleep in the end.
     Batch,
+    /// As a batch, but what does not fill a write is encoded only: the pipes have room, and the next batch or the sweep
+    /// writes it. A pipe of small messages is full long before a write is.
+    Room,
 }
 
 /// An endpoint to connect to.
@@ -289,7 +292,7 @@ impl Reactor {
     /// Writes what waits in the pipes, and does what was posted. `true`: a connection has more than one turn's worth.
     pub(crate) fn pump(&mut self, posted: Posts, pump: Pump) -> bool {
         self.active.extend(posted.outputs);
-        self.batched |= pump == Pump::Batch;
+        self.batched |= pump != Pump::Drain;
         for (token, addresses) in posted.resolved {
             self.with_session(token, |session, env| session.handle_resolved(addresses, env));
         }

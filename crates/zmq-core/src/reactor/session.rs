@@ -248,7 +248,7 @@ impl Session {
 
     /// Writes what the socket sent. Also says whether the connection is awake still.
     pub(super) fn pump_output(&mut self, pump: Pump, env: &mut Env) -> (Outcome, bool) {
-        let outcome = match self.pump_out(env) {
+        let outcome = match self.pump_out(pump, env) {
             Ok(Output::Drained) => self.sleep_or_end(pump, env),
             Ok(Output::More) => return (Outcome::Settled, true),
             Ok(Output::Broken) => return (self.pump(env), false),
@@ -501,7 +501,7 @@ impl Session {
                 }
             }
         }
-        let outcome = match self.pump_out(env)? {
+        let outcome = match self.pump_out(Pump::Drain, env)? {
             Output::Drained => self.sleep_or_end(Pump::Drain, env),
             Output::More => Some(Outcome::Again),
             Output::Broken if !stalled => Some(Outcome::Again),
@@ -514,10 +514,10 @@ impl Session {
         })
     }
 
-    fn pump_out(&mut self, env: &mut Env) -> Result<Output, Fault> {
+    fn pump_out(&mut self, pump: Pump, env: &mut Env) -> Result<Output, Fault> {
         match &mut self.stage {
             Stage::Open(connection) => {
-                connection.pump_out(self.pipe.as_mut().map(|pipe| &mut pipe.inlet), env)
+                connection.pump_out(self.pipe.as_mut().map(|pipe| &mut pipe.inlet), pump, env)
             }
             // The pipe keeps what is sent until there is a connection.
             _ => Ok(Output::Drained),
