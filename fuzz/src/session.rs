@@ -12,7 +12,7 @@ use zmq_core::{Frame, Message, SocketType};
 struct Way {
     /// Messages that were pushed.
     sent: Vec<Message>,
-    /// A bit was turned on the way.
+    /// A bit was turned on the way, or in the handshake of the other one, which says in which version both go on.
     damaged: bool,
 }
 
@@ -67,9 +67,10 @@ fn step(input: &mut Input<'_>, ends: &mut [Driven; 2], ways: &mut [Way; 2]) {
         5 => {
             let mut bytes = ends[from].take(300);
             let (at, mask) = (input.byte(), input.byte());
-            if let Some(byte) = bytes.get_mut(usize::from(at)) {
+            if let Some(byte) = bytes.get_mut(usize::from(at)).filter(|_| mask != 0) {
                 *byte ^= mask;
-                ways[from].damaged |= mask != 0;
+                ways[from].damaged = true;
+                ways[1 - from].damaged |= !ends.iter().all(|end| end.engine.is_ready());
             }
             ends[1 - from].feed(&bytes, false);
         }

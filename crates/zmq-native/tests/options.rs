@@ -385,6 +385,28 @@ fn reconnect_interval() {
     }
 }
 
+/// No clock counts that far: it waits for as long as one can, rather than not at all.
+#[test]
+fn reconnect_interval_without_end() {
+    for (interval, max) in [(Duration::MAX, None), (Duration::MAX, Some(Duration::MAX))] {
+        let mut push = zmq::Push::builder_in(&context())
+            .reconnect_interval(interval)
+            .reconnect_interval_max(max)
+            .build()
+            .unwrap();
+        let mut monitor = push.monitor().unwrap();
+        push.connect_to(NOBODY).unwrap();
+        match monitor.next_timeout(Some(LONG)) {
+            Some(Event::ConnectRetried { after, .. }) => {
+                assert!(after > Duration::from_secs(1 << 31), "{after:?}")
+            }
+            event => panic!("{event:?}"),
+        }
+        let soon = monitor.next_timeout(Some(ms(50)));
+        assert!(soon.is_none(), "{soon:?}");
+    }
+}
+
 #[test]
 fn handshake_timeout_of_the_connecting_side() {
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -36,6 +36,9 @@ use std::time::{Duration, Instant};
 /// make the system reset the connection before it has read everything. Again as long as bytes are on their way to it.
 const FAREWELL: Duration = Duration::from_millis(500);
 
+/// A hundred years: for those who ask for more than a clock can count.
+const LONGEST_WAIT: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 pub(super) struct Session {
     token: usize,
     settings: Arc<Settings>,
@@ -425,9 +428,9 @@ impl Session {
             env.emit(|| Event::ConnectGivenUp { endpoint, error: error.to_owned() });
             return Outcome::Gone;
         };
-        let after = retry.delay + env.random.below(retry.delay);
+        let after = retry.delay.saturating_add(env.random.below(retry.delay)).min(LONGEST_WAIT);
         if let Some(max) = options.reconnect_interval_max {
-            retry.delay = (retry.delay * 2).clamp(interval, max.max(interval));
+            retry.delay = retry.delay.saturating_mul(2).clamp(interval, max.max(interval));
         }
         let error = error.to_owned();
         env.emit(|| Event::ConnectRetried { endpoint, after, error });
