@@ -12,7 +12,7 @@ pub const ROOM: usize = 1000;
 /// The subscriptions of a SUB or XSUB socket.
 ///
 /// They are additive: what was subscribed to n times must be cancelled n times (RFC 29). Publishers hear of
-/// the first and the last only, so [`add`](Self::add) and [`remove`](Self::remove) tell when those are.
+/// every subscription, but of the last cancel only: [`remove`](Self::remove) tells when it is.
 ///
 /// ```
 /// use zmq_core::subscriptions::{Removal, Subscriptions};

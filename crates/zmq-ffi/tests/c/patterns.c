@@ -93,6 +93,16 @@ static void publishing (void *context, const char *wild)
     show (xsub, 0);
     SAY (zmq_send (xsub, "\0c", 2, 0));
     show (xpub, 0);
+
+    set (xpub, ZMQ_XPUB_VERBOSE, 1);
+    for (int i = 0; i < 2; i++) {
+        SAY (zmq_setsockopt (sub, ZMQ_SUBSCRIBE, "dd", 2));
+        show (xpub, 0);
+    }
+    for (int i = 0; i < 2; i++)
+        SAY (zmq_setsockopt (sub, ZMQ_UNSUBSCRIBE, "dd", 2));
+    show (xpub, 0);
+    set (xpub, ZMQ_XPUB_VERBOSE, 0);
     zmq_close (sub);
     show (xpub, 0);
     zmq_close (xsub);

@@ -18,9 +18,12 @@ pub struct Subscriber {
 }
 
 impl Subscriber {
-    /// Adds a subscription, and tells the publishers if it is the first of its topic.
+    /// Adds a subscription, and tells the publishers, of a repeated one too: a verbose XPUB shows each.
     pub(crate) fn subscribe(&mut self, topic: &[u8], base: &mut SocketBase) {
-        self.change(base, topic, true, |subscriptions| subscriptions.add(topic));
+        self.change(base, topic, true, |subscriptions| {
+            subscriptions.add(topic);
+            true
+        });
     }
 
     /// Takes a subscription back, and tells the publishers if it was the last of its topic. `false`: there is none.
@@ -106,7 +109,7 @@ impl Pattern for Subscriber {
             return Err(cannot_send(SocketType::Sub));
         }
         match as_subscription(message) {
-            Some((true, topic)) => self.subscribe_always(topic, base),
+            Some((true, topic)) => self.subscribe(topic, base),
             Some((false, topic)) => drop(self.unsubscribe(topic, base)),
             None => self.send_upstream(message, base),
         }
@@ -151,14 +154,6 @@ impl Pattern for Subscriber {
 
 /// XSUB.
 impl Subscriber {
-    /// An XSUB passes on every subscription, so that a verbose XPUB behind it sees each.
-    fn subscribe_always(&mut self, topic: &[u8], base: &mut SocketBase) {
-        self.change(base, topic, true, |subscriptions| {
-            subscriptions.add(topic);
-            true
-        });
-    }
-
     fn send_upstream(&mut self, message: &Message, base: &mut SocketBase) {
         let mut sent = 0;
         for outlet in self.publishers.iter_mut() {
