@@ -135,6 +135,8 @@ fn numbers(event: &Event) -> Vec<(u16, u32, String)> {
             let (number, value) = failure(reason);
             one(number, value, endpoint)
         }
+        // libzmq tells of connections that the peer ended, or an error.
+        Event::Disconnected { reason: DisconnectReason::Closed, .. } => Vec::new(),
         Event::Disconnected { endpoint, .. } => one(DISCONNECTED, NO_DESCRIPTOR, endpoint),
         _ => Vec::new(),
     };
@@ -193,6 +195,17 @@ mod tests {
         let expected =
             [(CONNECT_DELAYED, libc::EINPROGRESS as u32), (CLOSED, NO_DESCRIPTOR), (CONNECT_RETRIED, 70)];
         assert_eq!(numbers, expected);
+    }
+
+    #[test]
+    fn what_we_close_ourselves_is_no_disconnection() {
+        let endpoint: zmq::Endpoint = "tcp://127.0.0.1:5555".parse().unwrap();
+        let count = |reason| {
+            numbers(&Event::Disconnected { endpoint: endpoint.clone(), peer: zmq::Peer::default(), reason })
+                .len()
+        };
+        assert_eq!(count(DisconnectReason::Closed), 0);
+        assert_eq!(count(DisconnectReason::PeerClosed), 1);
     }
 
     #[test]
