@@ -4,6 +4,7 @@ use super::{bytes, exported, returned, text};
 use crate::error::{Errno, Result};
 use crate::{properties, socket};
 use std::alloc::{Layout, alloc, dealloc};
+use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_int, c_void};
 use std::mem::{MaybeUninit, offset_of};
 use std::sync::Arc;
@@ -12,8 +13,8 @@ use zmq::{Bytes, Frame, HeapBody, Peer};
 /// What lies in a `zmq_msg_t`. Programs move it by `memcpy`, so nothing points into it.
 #[repr(C, align(8))]
 pub struct Msg {
-    /// What the kind says.
-    place: [MaybeUninit<u8>; ROOM],
+    /// What the kind says. A cell, since the program writes to a body in place.
+    place: UnsafeCell<[MaybeUninit<u8>; ROOM]>,
     /// The sender, a counted reference from `Arc::into_raw`; may be null.
     peer: *const Peer,
     /// Of a body in place.
@@ -27,6 +28,25 @@ pub struct Msg {
 }
 
 const _: () = assert!(size_of::<Msg>() == 64 && offset_of!(Msg, mark) == 60);
+
+// SAFETY: what it owns may be on any thread (asserted below; of `Foreign` the program has said so), and whoever only looks at it
+// changes nothing. Writing to a body that another thread reads is the program's own mistake.
+unsafe impl Send for Msg {}
+// SAFETY: the same.
+unsafe impl Sync for Msg {}
+
+const fn on_any_thread<T: Send + Sync>() {}
+const _: () = {
+    on_any_thread::<HeapBody>();
+    on_any_thread::<Arc<Peer>>();
+};
+
+/// A place for a message, in which there is none yet.
+impl Default for Msg {
+    fn default() -> Msg {
+        Msg { mark: 0, ..Msg::empty() }
+    }
+}
 
 /// The largest body in place.
 const ROOM: usize = 48;
@@ -121,7 +141,7 @@ impl Buffer {
 impl Msg {
     const fn empty() -> Msg {
         Msg {
-            place: [MaybeUninit::uninit(); ROOM],
+            place: UnsafeCell::new([MaybeUninit::uninit(); ROOM]),
             peer: std::ptr::null(),
             length: 0,
             kind: INLINE,
@@ -137,6 +157,18 @@ impl Msg {
     /// The pointer is null, or 64 bytes can be read and written there, by nobody else meanwhile.
     #[inline]
     unsafe fn at<'a>(pointer: *mut Msg) -> Result<&'a mut Msg> {
+        // SAFETY: the caller vouches for it.
+        unsafe { Msg::look(pointer) }?;
+        // SAFETY: it is a message.
+        Ok(unsafe { &mut *pointer })
+    }
+
+    /// The message at a pointer, which others may look at too.
+    ///
+    /// # Safety
+    /// The pointer is null, or 64 bytes can be read there, and nobody changes them meanwhile.
+    #[inline]
+    unsafe fn look<'a>(pointer: *const Msg) -> Result<&'a Msg> {
         // SAFETY: the caller vouches for it; every content of the 64 bytes is a value of the fields that are looked at before
         // the mark was found, which only this module writes.
         let mark = if pointer.is_null() { 0 } else { unsafe { (&raw const (*pointer).mark).read() } };
@@ -144,14 +176,14 @@ impl Msg {
             return Err(Errno::EFAULT);
         }
         // SAFETY: the mark says that it is a message.
-        Ok(unsafe { &mut *pointer })
+        Ok(unsafe { &*pointer })
     }
 
     #[inline]
     fn write<T>(&mut self, kind: u8, content: T) {
         const { assert!(size_of::<T>() <= ROOM && align_of::<T>() <= 8) };
         // SAFETY: it fits, and is aligned, since the place is the first field of a type aligned to 8.
-        unsafe { self.place.as_mut_ptr().cast::<T>().write(content) };
+        unsafe { self.place.get().cast::<T>().write(content) };
         self.kind = kind;
     }
 
@@ -160,14 +192,14 @@ impl Msg {
     #[inline]
     unsafe fn read<T>(&self) -> T {
         // SAFETY: as the caller says; aligned as in `write`.
-        unsafe { self.place.as_ptr().cast::<T>().read() }
+        unsafe { self.place.get().cast::<T>().read() }
     }
 
     /// Where the body is, and how long.
     #[inline]
     fn body(&self) -> (*const u8, usize) {
         match self.kind {
-            INLINE => (self.place.as_ptr().cast(), usize::from(self.length)),
+            INLINE => (self.place.get().cast(), usize::from(self.length)),
             BUFFER => {
                 // SAFETY: the kind says so.
                 let buffer: Buffer = unsafe { self.read() };
@@ -175,7 +207,7 @@ impl Msg {
             }
             HEAP => {
                 // SAFETY: the kind says so.
-                let body = unsafe { &*self.place.as_ptr().cast::<HeapBody>() };
+                let body = unsafe { &*self.place.get().cast::<HeapBody>() };
                 (body.as_ptr(), body.len())
             }
             _ => {
@@ -195,7 +227,7 @@ impl Msg {
             return;
         }
         // SAFETY: there is room, and the frame is elsewhere.
-        unsafe { self.place.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(frame.as_ptr(), frame.len()) };
+        unsafe { self.place.get().cast::<u8>().copy_from_nonoverlapping(frame.as_ptr(), frame.len()) };
         self.length = frame.len() as u8;
         self.kind = INLINE;
     }
@@ -208,7 +240,7 @@ impl Msg {
         match kind {
             INLINE => {
                 // SAFETY: the kind said that so many bytes are in place.
-                Frame::copy_from(unsafe { std::slice::from_raw_parts(self.place.as_ptr().cast(), length) })
+                Frame::copy_from(unsafe { std::slice::from_raw_parts(self.place.get().cast(), length) })
             }
             // SAFETY: the kind said so, and is another now.
             BUFFER => Frame::from(unsafe { self.read::<Buffer>() }.into_bytes()),
@@ -279,12 +311,13 @@ impl Msg {
         let mut copy = Msg { more: self.more, ..Msg::empty() };
         match self.kind {
             INLINE => {
-                copy.place = self.place;
+                // SAFETY: the kind says so.
+                copy.write(INLINE, unsafe { self.read::<[MaybeUninit<u8>; ROOM]>() });
                 copy.length = self.length;
             }
             HEAP => {
                 // SAFETY: the kind says so.
-                let body = unsafe { &*self.place.as_ptr().cast::<HeapBody>() };
+                let body = unsafe { &*self.place.get().cast::<HeapBody>() };
                 copy.write(HEAP, body.clone());
             }
             _ => {
@@ -439,21 +472,21 @@ exported! {
     /// Its body, for the program to read and write.
     fn zmq_msg_data(msg: *mut Msg) -> *mut c_void, or std::ptr::null_mut(), {
         // SAFETY: a message.
-        let (start, _) = unsafe { Msg::at(msg) }?.body();
+        let (start, _) = unsafe { Msg::look(msg) }?.body();
         Ok(start.cast_mut().cast())
     }
 
     /// The length of its body.
     fn zmq_msg_size(msg: *const Msg) -> usize, or 0, {
         // SAFETY: a message.
-        let (_, length) = unsafe { Msg::at(msg.cast_mut()) }?.body();
+        let (_, length) = unsafe { Msg::look(msg) }?.body();
         Ok(length)
     }
 
     /// Whether more frames follow.
     fn zmq_msg_more(msg: *const Msg) -> c_int, or 0, {
         // SAFETY: a message.
-        Ok(unsafe { Msg::at(msg.cast_mut()) }?.more.into())
+        Ok(unsafe { Msg::look(msg) }?.more.into())
     }
 
     /// A property that is a number: `ZMQ_MORE` or `ZMQ_SHARED`.
@@ -461,12 +494,12 @@ exported! {
         const MORE: c_int = 1;
         const SHARED: c_int = 3;
         // SAFETY: a message.
-        let msg = unsafe { Msg::at(msg.cast_mut()) }?;
+        let msg = unsafe { Msg::look(msg) }?;
         match (property, msg.kind) {
             (MORE, _) => Ok(msg.more.into()),
             (SHARED, HEAP) => {
                 // SAFETY: the kind says so.
-                let body = unsafe { &*msg.place.as_ptr().cast::<HeapBody>() };
+                let body = unsafe { &*msg.place.get().cast::<HeapBody>() };
                 Ok(body.may_be_shared().into())
             }
             (SHARED, FOREIGN) => {
@@ -487,7 +520,7 @@ exported! {
     /// A property of the sender. The text lives as long as the message.
     fn zmq_msg_gets(msg: *const Msg, property: *const c_char) -> *const c_char, or std::ptr::null(), {
         // SAFETY: a message, and a text.
-        let (msg, name) = unsafe { (Msg::at(msg.cast_mut())?, text(property)?) };
+        let (msg, name) = unsafe { (Msg::look(msg)?, text(property)?) };
         msg.peer().and_then(|peer| properties::find(&peer, name)).ok_or(Errno::EINVAL)
     }
 }

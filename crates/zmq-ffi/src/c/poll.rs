@@ -13,19 +13,27 @@ use std::sync::Mutex;
 /// What `zmq_poll` waits for.
 #[repr(C)]
 pub struct PollItem {
-    socket: *mut c_void,
-    fd: c_int,
-    events: c_short,
-    revents: c_short,
+    /// A socket, or null for a descriptor.
+    pub socket: *mut c_void,
+    /// The descriptor.
+    pub fd: c_int,
+    /// What to wait for.
+    pub events: c_short,
+    /// What has come.
+    pub revents: c_short,
 }
 
 /// What `zmq_poller_wait` reports.
 #[repr(C)]
 pub struct PollerEvent {
-    socket: *mut c_void,
-    fd: c_int,
-    user_data: *mut c_void,
-    events: c_short,
+    /// A socket, or null for a descriptor.
+    pub socket: *mut c_void,
+    /// The descriptor.
+    pub fd: c_int,
+    /// What the program gave when it added it.
+    pub user_data: *mut c_void,
+    /// What has come.
+    pub events: c_short,
 }
 
 /// What a poller waits for, and what it says of it.
