@@ -237,11 +237,12 @@ impl Values {
         values
     }
 
-    /// Sets an option; `value` is what C gave.
+    /// Sets an option; `value` is what C gave, `None` if it was a null pointer.
     ///
     /// # Errors
-    /// `EINVAL`; nothing has changed then.
-    pub(crate) fn set(&mut self, number: c_int, value: &[u8]) -> Result<()> {
+    /// `EINVAL`; the values are of no use then.
+    pub(crate) fn set(&mut self, number: c_int, value: Option<&[u8]>) -> Result<()> {
+        let Some(value) = value else { return self.clear(number) };
         if INTS.iter().any(|option| option.number == number) {
             return self.set_int(number, as_int(value)?);
         }
@@ -263,12 +264,15 @@ impl Values {
                 self.native.routing_id = Bytes::copy_from_slice(value);
                 Ok(())
             }
-            number::CONNECT_ROUTING_ID
-                if matches!(self.socket_type, Router | Stream) && !value.is_empty() =>
-            {
-                self.native.connect_routing_id = Bytes::copy_from_slice(value);
-                Ok(())
-            }
+            number::CONNECT_ROUTING_ID if !value.is_empty() => match self.socket_type {
+                Router | Stream => {
+                    self.native.connect_routing_id = Bytes::copy_from_slice(value);
+                    Ok(())
+                }
+                // To which its peers have no names.
+                Rep if value.len() <= 255 => Ok(()),
+                _ => Err(Errno::EINVAL),
+            },
             number::XPUB_WELCOME_MSG if matches!(self.socket_type, XPub | Pub) => {
                 self.native.xpub_welcome_message = message(value);
                 Ok(())
@@ -287,11 +291,11 @@ impl Values {
             }
             number::METADATA => self.add_metadata(text(value)?),
             number::BINDTODEVICE => {
-                self.native.stream.device = Some(text(value)?.to_owned()).filter(|device| !device.is_empty());
+                self.native.stream.device = Some(short_text(value, LONGEST_DEVICE)?.to_owned());
                 Ok(())
             }
             number::SOCKS_PROXY | number::SOCKS_USERNAME | number::SOCKS_PASSWORD => {
-                self.set_socks(number, text(value)?)
+                self.set_socks(number, short_text(value, usize::MAX)?)
             }
             number::TCP_ACCEPT_FILTER
             | number::IPC_FILTER_PID
@@ -299,6 +303,27 @@ impl Values {
             | number::IPC_FILTER_GID => self.add_filter(number, value),
             _ => self.set_security(number, value),
         }
+    }
+
+    /// What a null pointer says to an option: that there be none, where that is other than an empty one.
+    fn clear(&mut self, number: c_int) -> Result<()> {
+        let stream = &mut self.native.stream;
+        match number {
+            number::TCP_ACCEPT_FILTER => stream.accept_from.clear(),
+            number::IPC_FILTER_UID => stream.accept_users.clear(),
+            number::IPC_FILTER_GID => stream.accept_groups.clear(),
+            number::IPC_FILTER_PID => stream.accept_processes.clear(),
+            number::BINDTODEVICE => stream.device = None,
+            number::SOCKS_PROXY | number::SOCKS_USERNAME | number::SOCKS_PASSWORD => {
+                return self.set_socks(number, "");
+            }
+            number::PLAIN_USERNAME | number::PLAIN_PASSWORD => {
+                self.mechanism = Mechanism::Null;
+                return self.apply_security();
+            }
+            _ => return self.set(number, Some(&[])),
+        }
+        Ok(())
     }
 
     /// A ROUTER of bytes, as it was before there was STREAM: its peers come and go unnoticed.
@@ -362,15 +387,14 @@ impl Values {
     }
 
     fn add_filter(&mut self, number: c_int, value: &[u8]) -> Result<()> {
+        if number == number::TCP_ACCEPT_FILTER && self.int(number::IPV6) == 0 && value.contains(&b':') {
+            return Err(Errno::EINVAL);
+        }
         let stream = &mut self.native.stream;
         match number {
-            number::TCP_ACCEPT_FILTER if value.is_empty() => stream.accept_from.clear(),
-            number::TCP_ACCEPT_FILTER => stream.accept_from.push(network(text(value)?)?),
-            number::IPC_FILTER_UID if value.is_empty() => stream.accept_users.clear(),
+            number::TCP_ACCEPT_FILTER => stream.accept_from.push(network(short_text(value, 255)?)?),
             number::IPC_FILTER_UID => stream.accept_users.push(as_int(value)? as u32),
-            number::IPC_FILTER_GID if value.is_empty() => stream.accept_groups.clear(),
             number::IPC_FILTER_GID => stream.accept_groups.push(as_int(value)? as u32),
-            _ if value.is_empty() => stream.accept_processes.clear(),
             _ => stream.accept_processes.push(as_int(value)?),
         }
         Ok(())
@@ -378,7 +402,6 @@ impl Values {
 
     /// The options of security, which together make a mechanism and who judges.
     fn set_security(&mut self, number: c_int, value: &[u8]) -> Result<()> {
-        let before = (self.mechanism, self.keys.clone());
         match number {
             number::PLAIN_SERVER => {
                 self.mechanism = match flag(value)? {
@@ -386,14 +409,10 @@ impl Values {
                     false => Mechanism::Null,
                 };
             }
-            number::PLAIN_USERNAME | number::PLAIN_PASSWORD => match text(value)? {
-                "" => self.mechanism = Mechanism::Null,
-                text if text.len() <= 255 => {
-                    self.texts.insert(number, text.to_owned());
-                    self.mechanism = Mechanism::Plain { server: false };
-                }
-                _ => return Err(Errno::EINVAL),
-            },
+            number::PLAIN_USERNAME | number::PLAIN_PASSWORD => {
+                self.texts.insert(number, short_text(value, 255)?.to_owned());
+                self.mechanism = Mechanism::Plain { server: false };
+            }
             number::CURVE_SERVER => {
                 self.mechanism = match flag(value)? {
                     true => Mechanism::Curve { server: true },
@@ -413,26 +432,19 @@ impl Values {
                 self.mechanism = Mechanism::Curve { server: false };
             }
             number::ZAP_DOMAIN => {
-                let domain = text(value)?;
-                if domain.len() > 254 {
-                    return Err(Errno::EINVAL);
-                }
-                self.texts.insert(number, domain.to_owned());
+                self.texts.insert(number, short_text(value, 255)?.to_owned());
             }
             number::ZAP_ENFORCE_DOMAIN => self.enforce_zap_domain = flag(value)?,
             _ => return Err(Errno::EINVAL),
         }
-        match self.security() {
-            Ok((security, authenticator)) => {
-                self.native.security = security;
-                self.native.authenticator = authenticator;
-                Ok(())
-            }
-            Err(error) => {
-                (self.mechanism, self.keys) = before;
-                Err(error)
-            }
-        }
+        self.apply_security()
+    }
+
+    fn apply_security(&mut self) -> Result<()> {
+        let (security, authenticator) = self.security()?;
+        self.native.security = security;
+        self.native.authenticator = authenticator;
+        Ok(())
     }
 
     fn use_curve(&mut self) {
@@ -470,25 +482,32 @@ impl Values {
         KeyPair::from(SecretKey::from(self.keys.secret))
     }
 
-    /// The value of an option, as C wants it in a place of `room` bytes.
+    /// The value of an option, as C wants it in a place of `room` bytes. Numbers want one of just their size, though those that
+    /// tell of the state of a socket are not so strict.
     ///
     /// # Errors
     /// `EINVAL`: there is no such option, or the place is too small.
     pub(crate) fn get(&self, number: c_int, room: usize) -> Result<Vec<u8>> {
-        if let Some(option) = INTS.iter().find(|option| option.number == number) {
-            if option.access != SetAndGet {
-                return Err(Errno::EINVAL);
-            }
-            return Ok(bytes(self.int(number)));
-        }
         let known = |number| self.texts.get(&number).map_or("", String::as_str);
-        Ok(match number {
-            number::IPV4ONLY => bytes(1 - self.int(number::IPV6)),
+        let value = match number {
+            number::ROUTING_ID => return Ok(self.native.routing_id.to_vec()),
+            number::THREAD_SAFE => return Ok(bytes(0)),
+            number::CURVE_PUBLICKEY => return shown(&self.keys.public, room),
+            number::CURVE_SECRETKEY => return shown(&self.keys.secret, room),
+            number::CURVE_SERVERKEY => return shown(&self.keys.server, room),
+            number::PLAIN_USERNAME | number::PLAIN_PASSWORD | number::ZAP_DOMAIN => {
+                return Ok(terminated(known(number)));
+            }
+            number::SOCKS_PROXY | number::SOCKS_USERNAME | number::SOCKS_PASSWORD => {
+                return Ok(terminated(known(number)));
+            }
+            number::BINDTODEVICE => {
+                return Ok(terminated(self.native.stream.device.as_deref().unwrap_or_default()));
+            }
             number::AFFINITY => self.native.affinity.to_ne_bytes().into(),
             number::MAXMSGSIZE => self.max_message_size.to_ne_bytes().into(),
-            number::ROUTING_ID => self.native.routing_id.to_vec(),
+            number::IPV4ONLY => bytes(1 - self.int(number::IPV6)),
             number::TYPE => bytes(type_number(self.socket_type)),
-            number::THREAD_SAFE => bytes(0),
             number::MECHANISM => bytes(match self.mechanism {
                 Mechanism::Null => 0,
                 Mechanism::Plain { .. } => 1,
@@ -496,17 +515,13 @@ impl Values {
             }),
             number::PLAIN_SERVER => bytes((self.mechanism == Mechanism::Plain { server: true }).into()),
             number::CURVE_SERVER => bytes((self.mechanism == Mechanism::Curve { server: true }).into()),
-            number::CURVE_PUBLICKEY => shown(&self.keys.public, room)?,
-            number::CURVE_SECRETKEY => shown(&self.keys.secret, room)?,
-            number::CURVE_SERVERKEY => shown(&self.keys.server, room)?,
-            number::PLAIN_USERNAME | number::PLAIN_PASSWORD | number::ZAP_DOMAIN => terminated(known(number)),
-            number::SOCKS_PROXY | number::SOCKS_USERNAME | number::SOCKS_PASSWORD => {
-                terminated(known(number))
-            }
-            number::BINDTODEVICE => terminated(self.native.stream.device.as_deref().unwrap_or_default()),
             number::ZAP_ENFORCE_DOMAIN => bytes(self.enforce_zap_domain.into()),
-            _ => return Err(Errno::EINVAL),
-        })
+            _ => match INTS.iter().find(|option| option.number == number) {
+                Some(option) if option.access == SetAndGet => bytes(self.int(number)),
+                _ => return Err(Errno::EINVAL),
+            },
+        };
+        if value.len() == room { Ok(value) } else { Err(Errno::EINVAL) }
     }
 
     pub(crate) fn int(&self, number: c_int) -> c_int {
@@ -544,6 +559,14 @@ fn flag(value: &[u8]) -> Result<bool> {
 fn text(value: &[u8]) -> Result<&str> {
     let end = value.iter().position(|byte| *byte == 0).unwrap_or(value.len());
     std::str::from_utf8(&value[..end]).map_err(|_| Errno::EINVAL)
+}
+
+/// The longest name of a device.
+const LONGEST_DEVICE: usize = 16;
+
+/// Text that is not empty, of at most so many bytes.
+fn short_text(value: &[u8], most: usize) -> Result<&str> {
+    if (1..=most).contains(&value.len()) { text(value) } else { Err(Errno::EINVAL) }
 }
 
 fn message(value: &[u8]) -> Option<Bytes> {

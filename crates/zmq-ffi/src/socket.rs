@@ -298,10 +298,13 @@ impl Socket {
         (if readable { POLLIN } else { 0 }) | (if writable { POLLOUT } else { 0 })
     }
 
-    pub(crate) fn set_option(&mut self, number: c_int, value: &[u8]) -> Result<()> {
+    /// `None`: the value is a null pointer.
+    pub(crate) fn set_option(&mut self, number: c_int, value: Option<&[u8]>) -> Result<()> {
         match number {
-            number::SUBSCRIBE | number::UNSUBSCRIBE => return self.change_subscription(number, value),
-            number::ROUTER_RAW => return self.become_raw(value),
+            number::SUBSCRIBE | number::UNSUBSCRIBE => {
+                return self.change_subscription(number, value.unwrap_or_default());
+            }
+            number::ROUTER_RAW => return self.become_raw(value.unwrap_or_default()),
             _ => {}
         }
         let mut values = self.values.clone();

@@ -64,8 +64,8 @@ exported! {
     ) -> c_int, or -1, {
         socket::with(socket, |socket| {
             // SAFETY: a value of this length.
-            let value = unsafe { bytes(value, length) }.map_err(|_| Errno::EINVAL)?;
-            socket.set_option(option, value).map(|()| 0)
+            let known = unsafe { bytes(value, length) }.map_err(|_| Errno::EINVAL)?;
+            socket.set_option(option, (!value.is_null()).then_some(known)).map(|()| 0)
         })
     }
 

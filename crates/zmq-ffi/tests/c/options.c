@@ -66,6 +66,10 @@ int main (void)
         {ZMQ_CURVE_SERVERKEY, "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7", 41},
         {ZMQ_CURVE_SERVERKEY, "too short", 9}, {ZMQ_CURVE_PUBLICKEY, "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID", 40},
         {ZMQ_TCP_ACCEPT_FILTER, "127.0.0.1/8", 11}, {ZMQ_TCP_ACCEPT_FILTER, "127.0.0.1/80", 12},
+        {ZMQ_TCP_ACCEPT_FILTER, "127.0.0.1", 9}, {ZMQ_TCP_ACCEPT_FILTER, "::1", 3}, {ZMQ_TCP_ACCEPT_FILTER, "no", 2},
+        {ZMQ_PLAIN_USERNAME, "bob", 3}, {ZMQ_PLAIN_USERNAME, NULL, 0}, {ZMQ_PLAIN_PASSWORD, "pear", 4},
+        {ZMQ_PLAIN_PASSWORD, NULL, 0}, {ZMQ_ZAP_DOMAIN, NULL, 0}, {ZMQ_BINDTODEVICE, NULL, 0},
+        {ZMQ_SOCKS_PROXY, NULL, 0}, {ZMQ_TCP_ACCEPT_FILTER, NULL, 0}, {ZMQ_ROUTING_ID, NULL, 0},
     };
     for (size_t i = 0; i < sizeof set_texts / sizeof set_texts[0]; i++) {
         int rc = zmq_setsockopt (socket, set_texts[i].option, set_texts[i].value, set_texts[i].size);
@@ -73,6 +77,9 @@ int main (void)
         print (socket, set_texts[i].option);
         printf (" mechanism %d\n", get (socket, ZMQ_MECHANISM));
     }
+    set (socket, ZMQ_IPV6, 1);
+    SAY (zmq_setsockopt (socket, ZMQ_TCP_ACCEPT_FILTER, "::1", 3));
+    SAY (zmq_setsockopt (socket, ZMQ_TCP_ACCEPT_FILTER, "fe80::/10", 9));
     char small[4];
     size_t size = 2;
     SAY (zmq_getsockopt (socket, ZMQ_SNDHWM, small, &size));
