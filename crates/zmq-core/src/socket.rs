@@ -452,8 +452,8 @@ impl SocketBase {
 struct OutputState {
     /// Bytes sent since the last write.
     unpumped: usize,
-    /// Bytes of a large message that was part of the last batch; the sender has not yet looked whether it runs ahead.
-    large: usize,
+    /// Bytes of the batch that was written last; 0: the sender has looked whether it runs ahead.
+    batch: usize,
     company: Company,
     budget: Budget,
     process: Asked,
@@ -511,7 +511,7 @@ impl SocketBase {
         self.output.unpumped += size + MESSAGE_OVERHEAD;
         let batch_is_due = self.output.unpumped >= BATCH;
         if batch_is_due {
-            self.output.large = if size >= Company::LARGE { size } else { 0 };
+            self.output.batch = self.output.unpumped;
         }
         if batch_is_due || driver.has_output_posted() && !driver.is_sweeping() {
             self.write(batch_is_due, asked);
@@ -529,17 +529,17 @@ impl SocketBase {
         }
     }
 
-    /// Whether a large message was sent, so that a sender who can wait should [`keep_company`](SocketBase::keep_company).
+    /// Whether a batch was written, so that a sender who can wait should [`keep_company`](SocketBase::keep_company).
     #[inline]
     pub fn runs_ahead(&self) -> bool {
-        self.output.large > 0
+        self.output.batch > 0
     }
 
-    /// Stays for a moment with a large message that the system did not take at once, and writes on this thread what it
-    /// takes, instead of filling the pipe up to the high-water mark with memory that nobody has in a cache, or has at all.
+    /// Stays for a moment with a batch that the system did not take at once, and writes on this thread what it takes,
+    /// instead of filling the pipe up to the high-water mark with memory that nobody has in a cache, or has at all.
     #[cold]
     pub fn keep_company(&mut self) {
-        let size = std::mem::take(&mut self.output.large);
+        let size = std::mem::take(&mut self.output.batch);
         let Some(driver) = self.core.driver.get() else { return };
         // Where messages queue. And the half of a socket does not keep the other one from the poll.
         let may_wait = self.direction == Direction::Both
@@ -629,7 +629,7 @@ impl Budget {
     }
 }
 
-/// Whether a sender keeps its large messages company. In vain with a peer that takes nothing; then it is not tried for a
+/// Whether a sender keeps its batches company. In vain with a peer that takes nothing; then it is not tried for a
 /// while.
 #[derive(Default)]
 struct Company {
@@ -640,8 +640,6 @@ struct Company {
 }
 
 impl Company {
-    /// Smaller messages fit into a cache by the thousand.
-    const LARGE: usize = 32 * 1024;
     const MAX_PENALTY: u32 = 1024;
 
     /// About the time that it takes to copy it twice, in and out of the system; a few milliseconds at most.

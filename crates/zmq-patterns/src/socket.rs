@@ -638,8 +638,9 @@ impl<K: Kind, E: Environment> Socket<K, E> {
 
 impl<K: CanSend, E: Environment> Socket<K, E> {
     /// Sends a message; waits while there is nobody to take it, where the pattern waits, at most as long as
-    /// [`send_timeout`](zmq_core::Options::send_timeout) (`zmq_send`). With 32 KiB and more it may stay up to 4 ms with the
-    /// message, if the peers take it bit by bit; [`try_send`](Socket::try_send) leaves it to the background.
+    /// [`send_timeout`](zmq_core::Options::send_timeout) (`zmq_send`). With every 64 KiB it may stay a moment, 2 ns
+    /// a byte and 4 ms at most, while the peers take them bit by bit; [`try_send`](Socket::try_send) leaves them to the
+    /// background.
     ///
     /// # Errors
     /// [`SendError`] with the message and [`Error::Timeout`], [`Error::Terminated`], [`Error::State`],
