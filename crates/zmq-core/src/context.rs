@@ -5,6 +5,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::io_thread::IoShared;
 use crate::options::Options;
+use crate::process::Process;
 use crate::reactor::Seats;
 use crate::shared::SocketShared;
 use crate::socket_type::SocketType;
@@ -52,7 +53,7 @@ pub(crate) struct ContextShared {
     pub(crate) seats: Seats,
     ipv6: bool,
     max_message_size: Option<u64>,
-    process: u32,
+    process: Process,
     terminated: AtomicBool,
     pub(crate) world: World,
     threads: Mutex<Vec<Worker>>,
@@ -180,7 +181,7 @@ impl ContextBuilder {
             seats: Seats::default(),
             ipv6: self.ipv6,
             max_message_size: self.max_message_size,
-            process: std::process::id(),
+            process: Process::current(),
             terminated: AtomicBool::new(false),
             world,
             threads: Mutex::new(threads),
@@ -323,9 +324,14 @@ impl ContextShared {
         self.terminated.load(Ordering::Acquire)
     }
 
+    /// The process that made it.
+    pub(crate) fn process(&self) -> Process {
+        self.process
+    }
+
     /// Whether this is a child of the process that made the context.
     pub(crate) fn is_forked(&self) -> bool {
-        self.process != std::process::id()
+        !self.process.is_current()
     }
 
     pub(crate) fn check(&self) -> Result<()> {

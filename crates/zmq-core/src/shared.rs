@@ -89,11 +89,6 @@ impl SocketShared {
         self.outgoing.nudge();
     }
 
-    /// As [`terminate`](SocketShared::terminate), in a forked child, where nobody waits and locks may be held for ever.
-    pub(crate) fn disown(&self) {
-        self.terminated.store(true, Ordering::Release);
-    }
-
     pub(crate) fn is_terminated(&self) -> bool {
         self.terminated.load(Ordering::Acquire)
     }

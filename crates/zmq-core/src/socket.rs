@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::mailbox::{Mailbox, PipeEvent};
 use crate::monitor::{Event, Monitor};
 use crate::options::Options;
+use crate::process::Process;
 use crate::reactor::{Pump, Target};
 use crate::settings::Settings;
 use crate::shared::SocketShared;
@@ -53,14 +54,9 @@ impl Core {
     }
 
     /// What does the socket's I/O. None in a forked child, where it is the parent's: the connections lead to the parent's
-    /// peers, and its locks may be held by threads that do not exist here. All later calls then fail.
+    /// peers, and its locks may be held by threads that do not exist here.
     fn own_driver(&self) -> Option<&Arc<Driver>> {
-        let driver = self.driver.get()?;
-        if self.context.shared().is_forked() {
-            self.shared.disown();
-            return None;
-        }
-        Some(driver)
+        self.driver.get().filter(|_| !self.context.shared().is_forked())
     }
 }
 
@@ -102,6 +98,8 @@ pub enum Waited {
 /// [`sent`](SocketBase::after_send), and has it [`wait`](SocketBase::wait).
 pub struct SocketBase {
     core: Arc<Core>,
+    /// Of the context.
+    process: Process,
     /// What it goes by now.
     settings: Arc<Settings>,
     direction: Direction,
@@ -136,8 +134,10 @@ impl SocketBase {
 
     fn side(core: Arc<Core>, direction: Direction, waiter: Arc<Waiter>) -> SocketBase {
         let settings = core.shared.settings();
+        let process = core.context.shared().process();
         SocketBase {
             core,
+            process,
             settings,
             direction,
             waiter,
@@ -456,75 +456,28 @@ struct OutputState {
     batch: usize,
     company: Company,
     budget: Budget,
-    process: Asked,
-}
-
-/// When the system was last asked whose process this is. It is not for each message: that is a system call.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Asked {
-    /// In this very call.
-    Now,
-    /// Since something was last sent.
-    Since,
-    /// Before.
-    #[default]
-    Before,
 }
 
 /// What a message costs beside its body when batches are measured.
 const MESSAGE_OVERHEAD: usize = 16;
 
 impl SocketBase {
-    /// To be called before a message is sent, so that a child of this process gets it back. In the middle of a flood
-    /// nobody asks for the process: what a child sends then is noticed, and thrown away, at the latest when a batch is due
-    /// or its pipe is full.
-    ///
-    /// # Errors
-    /// [`Error::Terminated`], [`Error::Forked`].
+    /// To be called after a message was sent.
     #[inline]
-    pub fn begin_send(&mut self) -> Result<()> {
-        if self.output.process == Asked::Before
-            && self.core.driver.get().is_some_and(|driver| !driver.is_sweeping())
-        {
-            self.core.own_driver();
-            self.output.process = Asked::Now;
-        }
-        self.check()
-    }
-
-    /// To be called after [`begin_send`](SocketBase::begin_send), with whether the message was sent.
-    #[inline]
-    pub fn end_send(&mut self, sent: bool) {
-        if sent {
-            self.core.shared.counters.app.sent.add(1);
-        }
-        if self.output.process == Asked::Now {
-            self.output.process = Asked::Since;
-        }
+    pub fn count_sent(&mut self) {
+        self.core.shared.counters.app.sent.add(1);
     }
 
     /// To be called after messages of `size` bytes went into pipes.
     #[inline]
     pub fn after_send(&mut self, size: usize) {
         let Some(driver) = self.core.driver.get() else { return };
-        let asked = std::mem::replace(&mut self.output.process, Asked::Before);
         self.output.unpumped += size + MESSAGE_OVERHEAD;
         let batch_is_due = self.output.unpumped >= BATCH;
         if batch_is_due {
-            self.output.batch = self.output.unpumped;
-        }
-        if batch_is_due || driver.has_output_posted() && !driver.is_sweeping() {
-            self.write(batch_is_due, asked);
-        }
-    }
-
-    fn write(&mut self, batch_is_due: bool, asked: Asked) {
-        let driver = if asked == Asked::Now { self.core.driver.get() } else { self.core.own_driver() };
-        let Some(driver) = driver else { return };
-        if batch_is_due {
-            self.output.unpumped = 0;
+            self.output.batch = std::mem::take(&mut self.output.unpumped);
             driver.pump(Pump::Batch);
-        } else {
+        } else if driver.has_output_posted() && !driver.is_sweeping() {
             self.output.pump_or_defer(driver, self.core.shared.context.world.now());
         }
     }
@@ -661,24 +614,19 @@ impl Company {
 
 /// Waiting.
 impl SocketBase {
-    /// Whether the context was shut down, or the socket is known to be the parent's.
+    /// Whether it may be used: in a child of its process it may not, nor after the end of the context.
     ///
     /// # Errors
     /// [`Error::Terminated`], [`Error::Forked`].
     #[inline]
     pub fn check(&self) -> Result<()> {
+        if self.is_forked() {
+            return Err(Error::Forked);
+        }
         if self.core.shared.is_terminated() {
-            return Err(if self.is_forked() { Error::Forked } else { Error::Terminated });
+            return Err(Error::Terminated);
         }
         Ok(())
-    }
-
-    /// As [`check`](SocketBase::check), for calls that are rare: asks whose process this is.
-    ///
-    /// # Errors
-    /// [`Error::Terminated`], [`Error::Forked`].
-    pub fn check_process(&self) -> Result<()> {
-        self.core.context.shared().check()
     }
 
     /// Somebody else waits on the socket's behalf: as after a [`wait`](SocketBase::wait), single messages are written at
@@ -829,8 +777,9 @@ impl Drop for Core {
 
 impl SocketBase {
     /// Whether this process is a child of the one that made the socket, so that dropping it must do nothing.
+    #[inline]
     pub fn is_forked(&self) -> bool {
-        self.core.context.shared().is_forked()
+        !self.process.is_current()
     }
 }
 

@@ -8,6 +8,7 @@
 use crate::bell::{BELL, Bell};
 use crate::driver::Driver;
 use crate::error::{Error, Result};
+use crate::process::Process;
 use crate::socket::{Core, SocketBase, earlier};
 use crate::spin::Spin;
 use crate::waiter::{Sleeper, Waiter};
@@ -34,7 +35,7 @@ pub struct Watcher {
     /// Whether a signal has ended the last wait.
     interrupted: bool,
     /// Whose poll it is.
-    process: u32,
+    process: Process,
 }
 
 enum Member {
@@ -108,7 +109,7 @@ impl Watcher {
             ready: Vec::new(),
             spin: Spin::default(),
             interrupted: false,
-            process: std::process::id(),
+            process: Process::current(),
         })
     }
 
@@ -320,7 +321,7 @@ fn register(poll: &Poll, descriptor: RawFd, member: usize) -> io::Result<()> {
 impl Drop for Watcher {
     fn drop(&mut self) {
         // In a forked child the sockets are the parent's.
-        if self.process != std::process::id() {
+        if !self.process.is_current() {
             return;
         }
         for (_, member) in &self.members {

@@ -6,7 +6,7 @@ use crate::socket::{Environment, Kind, Socket, State};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::{Arc, Mutex, TryLockError, Weak};
 use std::time::{Duration, Instant};
-use zmq_core::{Error, Result, Watcher};
+use zmq_core::{Error, Process, Result, Watcher};
 
 /// Waits until one of several sockets or descriptors is ready. Level-triggered: what is ready and not dealt with is
 /// reported again.
@@ -39,7 +39,7 @@ pub struct Poller {
     ready: Vec<PollEvent>,
     interruptible: bool,
     /// Whose poll it is: a child of this process must not touch it.
-    process: u32,
+    process: Process,
 }
 
 struct Entry {
@@ -138,7 +138,7 @@ impl Poller {
             descriptors: Vec::new(),
             ready: Vec::new(),
             interruptible: false,
-            process: std::process::id(),
+            process: Process::current(),
         })
     }
 
@@ -271,7 +271,7 @@ impl Poller {
     }
 
     fn check_process(&self) -> Result<()> {
-        if self.process == std::process::id() { Ok(()) } else { Err(Error::Forked) }
+        if self.process.is_current() { Ok(()) } else { Err(Error::Forked) }
     }
 
     fn check_key(&self, key: usize) -> Result<()> {

@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use zmq_core::{
-    Context, Endpoint, Error, Frame, Message, Monitor, Options, Peer, PipeEvent, Result, SendError,
+    Context, Endpoint, Error, Frame, Message, Monitor, Options, Peer, PipeEvent, Process, Result, SendError,
     SocketBase, SocketType, Stats, Waited, Watcher,
 };
 
@@ -111,12 +111,12 @@ pub(crate) struct State<P> {
 struct Inherited<P> {
     /// `None` only while it is dropped or taken apart.
     pattern: Option<P>,
-    process: u32,
+    process: Process,
 }
 
 impl<P> Drop for Inherited<P> {
     fn drop(&mut self) {
-        if self.process != std::process::id() {
+        if !self.process.is_current() {
             std::mem::forget(self.pattern.take());
         }
     }
@@ -244,7 +244,7 @@ impl<P: Pattern> State<P> {
     }
 
     pub(crate) fn with_parts(base: SocketBase, pattern: P) -> State<P> {
-        let pattern = Inherited { pattern: Some(pattern), process: std::process::id() };
+        let pattern = Inherited { pattern: Some(pattern), process: Process::current() };
         State { pattern, base, news: Vec::new(), watcher: None, edge: false }
     }
 
@@ -285,7 +285,7 @@ impl<P: Pattern> State<P> {
 
     /// For calls that are rare.
     pub(crate) fn with_pattern<R>(&mut self, work: impl FnOnce(&mut P, &mut SocketBase) -> R) -> Result<R> {
-        self.base.check_process()?;
+        self.base.check()?;
         self.follow();
         match &mut self.pattern.pattern {
             Some(pattern) => Ok(work(pattern, &mut self.base)),
@@ -295,7 +295,7 @@ impl<P: Pattern> State<P> {
 
     /// A descriptor that is readable while there is work; with `edge`: when there is news.
     pub(crate) fn descriptor(&mut self, edge: bool) -> Result<OwnedFd> {
-        self.base.check_process()?;
+        self.base.check()?;
         self.edge = edge;
         let watcher = match &mut self.watcher {
             Some(watcher) => watcher,
@@ -335,7 +335,7 @@ impl<P: Pattern> State<P> {
 
     /// Looks for input without waiting.
     pub(crate) fn look_for_input(&mut self) -> Result<()> {
-        self.base.check_process()?;
+        self.base.check()?;
         self.base.poll_input();
         Ok(())
     }
@@ -395,19 +395,18 @@ impl<P: Pattern> State<P> {
 
     #[inline]
     fn try_send(&mut self, message: &mut Message) -> Result<bool> {
-        self.base.begin_send()?;
+        self.base.check()?;
         self.follow();
         let Some(pattern) = &mut self.pattern.pattern else { return Err(Error::Terminated) };
         // In two arms, so that no result moves.
         match pattern.try_send(message, &mut self.base) {
             Ok(sent) => {
-                self.base.end_send(sent);
+                if sent {
+                    self.base.count_sent();
+                }
                 Ok(sent)
             }
-            Err(error) => {
-                self.base.end_send(false);
-                Err(error)
-            }
+            Err(error) => Err(error),
         }
     }
 
