@@ -20,6 +20,7 @@ impl Errno {
     pub(crate) const EAGAIN: Errno = Errno(libc::EAGAIN);
     pub(crate) const ECONNREFUSED: Errno = Errno(libc::ECONNREFUSED);
     pub(crate) const EFAULT: Errno = Errno(libc::EFAULT);
+    pub(crate) const EHOSTUNREACH: Errno = Errno(libc::EHOSTUNREACH);
     pub(crate) const EINTR: Errno = Errno(libc::EINTR);
     pub(crate) const EINVAL: Errno = Errno(libc::EINVAL);
     pub(crate) const EMFILE: Errno = Errno(libc::EMFILE);
@@ -42,13 +43,14 @@ impl Errno {
         nix::errno::Errno::last_raw()
     }
 
-    /// The errors that POSIX does not know, in words.
+    /// The errors that POSIX does not know, and the one that libzmq says in words of its own.
     pub(crate) fn own_text(self) -> Option<&'static CStr> {
         Some(match self {
             Errno::EFSM => c"Operation cannot be accomplished in current state",
             Errno::ENOCOMPATPROTO => c"The protocol is not compatible with the socket type",
             Errno::ETERM => c"Context was terminated",
             Errno::EMTHREAD => c"No thread available",
+            Errno::EHOSTUNREACH => c"Host unreachable",
             _ => return None,
         })
     }
@@ -62,7 +64,7 @@ impl From<Error> for Errno {
             // In a child of the process that made the context: there is nothing to wait for, and no way on.
             Error::Terminated | Error::Forked => Errno::ETERM,
             Error::State { .. } => Errno::EFSM,
-            Error::Unroutable { .. } => Errno(libc::EHOSTUNREACH),
+            Error::Unroutable { .. } => Errno::EHOSTUNREACH,
             Error::UnknownTransport { .. } => Errno::EPROTONOSUPPORT,
             Error::AddressInUse { .. } => Errno(libc::EADDRINUSE),
             Error::UnknownEndpoint { .. } => Errno::ENOENT,

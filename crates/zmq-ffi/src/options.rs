@@ -77,9 +77,11 @@ enum Access {
     /// Set alone, and only on these socket types: those that libzmq makes of each other (REP of ROUTER, PUB of XPUB) take the
     /// same, though it may not matter to them.
     SetOn(&'static [SocketType]),
+    /// Set on these alone; the others tell the default.
+    ReadElsewhere(&'static [SocketType]),
 }
 
-use Access::{SetAndGet, SetOn};
+use Access::{ReadElsewhere, SetAndGet, SetOn};
 use SocketType::{Dealer, Pub, Rep, Req, Router, Stream, XPub};
 
 const MOST: c_int = c_int::MAX;
@@ -146,7 +148,7 @@ const INTS: &[Int] = &[
     int(number::USE_FD, -1, -1, MOST, nothing),
     int(94, 0, 0, 1, nothing), // LOOPBACK_FASTPATH, which Windows alone has
     int(96, 1, 0, 1, nothing), // MULTICAST_LOOP
-    Int { most: 3, ..only(97, 0, SetOn(&[Router]), notify) }, // ROUTER_NOTIFY
+    Int { most: 3, ..only(97, 0, ReadElsewhere(&[Router]), notify) }, // ROUTER_NOTIFY
     only(98, 0, SetOn(&[XPub, Pub]), |o, v| o.xpub_manual_last_value = v != 0), // XPUB_MANUAL_LAST_VALUE
 ];
 
@@ -343,7 +345,7 @@ impl Values {
         let option = INTS.iter().find(|option| option.number == number).ok_or(Errno::EINVAL)?;
         let fits = (option.least..=option.most).contains(&value);
         let here = match option.access {
-            SetOn(types) => types.contains(&self.socket_type),
+            SetOn(types) | ReadElsewhere(types) => types.contains(&self.socket_type),
             SetAndGet => true,
         };
         if !fits || !here {
@@ -517,7 +519,7 @@ impl Values {
             number::CURVE_SERVER => bytes((self.mechanism == Mechanism::Curve { server: true }).into()),
             number::ZAP_ENFORCE_DOMAIN => bytes(self.enforce_zap_domain.into()),
             _ => match INTS.iter().find(|option| option.number == number) {
-                Some(option) if option.access == SetAndGet => bytes(self.int(number)),
+                Some(option) if !matches!(option.access, SetOn(_)) => bytes(self.int(number)),
                 _ => return Err(Errno::EINVAL),
             },
         };

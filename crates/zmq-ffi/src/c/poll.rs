@@ -4,7 +4,7 @@ use super::exported;
 use crate::error::{Errno, Result};
 use crate::handles::Handles;
 use crate::polling::{self, Item, Watch, What};
-use crate::socket::{self, Slot};
+use crate::socket::{self, POLLERR, POLLIN, POLLOUT, POLLPRI, Slot};
 use nix::libc;
 use std::cell::RefCell;
 use std::ffi::{c_int, c_long, c_short, c_void};
@@ -101,7 +101,7 @@ impl Poller {
     }
 
     fn add(&mut self, what: What, user_data: *mut c_void, wanted: c_short) -> Result<()> {
-        if self.find(what).is_some() {
+        if unknown(wanted) || self.find(what).is_some() {
             return Err(Errno::EINVAL);
         }
         self.entries.push(Entry { item: Item { what, wanted }, user_data: UserData(user_data) });
@@ -109,7 +109,7 @@ impl Poller {
     }
 
     fn modify(&mut self, what: What, wanted: c_short) -> Result<()> {
-        let index = self.find(what).ok_or(Errno::EINVAL)?;
+        let index = self.find(what).filter(|_| !unknown(wanted)).ok_or(Errno::EINVAL)?;
         self.entries[index].item.wanted = wanted;
         Ok(())
     }
@@ -144,6 +144,11 @@ impl Poller {
         }
         Ok(count)
     }
+}
+
+/// Events that there are not. (`zmq_poll` pays no heed to them.)
+fn unknown(events: c_short) -> bool {
+    events & !(POLLIN | POLLOUT | POLLERR | POLLPRI) != 0
 }
 
 fn descriptor(fd: c_int) -> Result<What> {
