@@ -16,6 +16,9 @@
 #define ZMQ_VERSION ZMQ_MAKE_VERSION (ZMQ_VERSION_MAJOR, ZMQ_VERSION_MINOR, ZMQ_VERSION_PATCH)
 
 #include <errno.h>
+#if !defined _WIN32
+#include <signal.h>
+#endif
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -414,6 +417,20 @@ ZMQ_EXPORT void zmq_threadclose (void *thread);
 #define ZMQ_HICCUP_MSG 114
 #define ZMQ_XSUB_VERBOSE_UNSUBSCRIBE 115
 #define ZMQ_TOPICS_COUNT 116
+#define ZMQ_NORM_MODE 117
+#define ZMQ_NORM_UNICAST_NACK 118
+#define ZMQ_NORM_BUFFER_SIZE 119
+#define ZMQ_NORM_SEGMENT_SIZE 120
+#define ZMQ_NORM_BLOCK_SIZE 121
+#define ZMQ_NORM_NUM_PARITY 122
+#define ZMQ_NORM_NUM_AUTOPARITY 123
+#define ZMQ_NORM_PUSH 124
+
+#define ZMQ_NORM_FIXED 0
+#define ZMQ_NORM_CC 1
+#define ZMQ_NORM_CCL 2
+#define ZMQ_NORM_CCE 3
+#define ZMQ_NORM_CCE_ECNONLY 4
 
 #define ZMQ_NOTIFY_CONNECT 1
 #define ZMQ_NOTIFY_DISCONNECT 2
@@ -425,6 +442,11 @@ ZMQ_EXPORT void zmq_threadclose (void *thread);
 
 ZMQ_EXPORT int zmq_ctx_set_ext (void *context, int option, const void *value, size_t length);
 ZMQ_EXPORT int zmq_ctx_get_ext (void *context, int option, void *value, size_t *length);
+
+/* Where signal.h has sets of signals. */
+#ifdef SIG_BLOCK
+ZMQ_EXPORT int zmq_ppoll (zmq_pollitem_t *items, int count, long timeout, const sigset_t *mask);
+#endif
 
 ZMQ_EXPORT int zmq_join (void *socket, const char *group);
 ZMQ_EXPORT int zmq_leave (void *socket, const char *group);

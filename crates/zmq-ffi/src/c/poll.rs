@@ -179,6 +179,20 @@ exported! {
         poll(items, timeout)
     }
 
+    /// As `zmq_poll`, if there is no mask; `ENOTSUP` if there is.
+    fn zmq_ppoll(
+        items: *mut PollItem,
+        count: c_int,
+        timeout: c_long,
+        mask: *const libc::sigset_t,
+    ) -> c_int, or -1, {
+        if !mask.is_null() {
+            return Err(Errno::ENOTSUP);
+        }
+        // SAFETY: as the caller says.
+        Ok(unsafe { zmq_poll(items, count, timeout) })
+    }
+
     /// A poller of nothing.
     fn zmq_poller_new() -> *mut c_void, or std::ptr::null_mut(), {
         POLLERS.insert(Poller::default()).ok_or(Errno::ENOMEM)

@@ -94,6 +94,13 @@ static void descriptors (zmq::context_t &context)
     printf (" %d", zmq_poller_add_fd (poller, -1, nullptr, ZMQ_POLLIN));
     printf (" %d", zmq_poller_add_fd (poller, ends[0], nullptr, 32));
     printf (" %d\n", zmq_poller_modify_fd (poller, ends[0], ZMQ_POLLIN));
+    zmq_pollitem_t item = {nullptr, ends[1], ZMQ_POLLOUT, 0};
+    sigset_t mask;
+    sigemptyset (&mask);
+    printf ("%d", zmq_ppoll (&item, 1, 10000, nullptr));
+    printf (" %d", item.revents);
+    printf (" %d", zmq_ppoll (&item, 1, 10000, &mask));
+    printf (" %d\n", zmq_errno () == ENOTSUP);
     void *same = poller;
     printf ("%d %d", zmq_poller_destroy (&poller), poller == nullptr);
     printf (" %d", zmq_poller_destroy (&same));
