@@ -23,7 +23,8 @@ int main (void)
     void *context = zmq_ctx_new ();
     void *socket = make (context, ZMQ_PULL);
     int number = 4711;
-    void *foreign[] = {NULL, &number, context, (char *) socket + 1, (void *) 8, malloc (500)};
+    void *memory = malloc (500);
+    void *foreign[] = {NULL, &number, context, (char *) socket + 1, (void *) 8, memory};
     zmq_msg_t msg;
     zmq_msg_init (&msg);
     for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++) {
@@ -140,5 +141,6 @@ int main (void)
     zmq_close (pull);
     SAY (zmq_ctx_term (context));
     SAY (zmq_ctx_term (context));
+    free (memory);
     return 0;
 }
