@@ -2,6 +2,7 @@
 
 use nix::libc;
 use std::ffi::{CStr, c_int};
+use std::io::ErrorKind;
 use zmq::{Error, SendError};
 
 const HAUSNUMERO: c_int = 156_384_712;
@@ -18,13 +19,13 @@ impl Errno {
     pub(crate) const ETERM: Errno = Errno(HAUSNUMERO + 53);
     pub(crate) const EMTHREAD: Errno = Errno(HAUSNUMERO + 54);
     pub(crate) const EAGAIN: Errno = Errno(libc::EAGAIN);
-    pub(crate) const ECONNREFUSED: Errno = Errno(libc::ECONNREFUSED);
     pub(crate) const EFAULT: Errno = Errno(libc::EFAULT);
     pub(crate) const EHOSTUNREACH: Errno = Errno(libc::EHOSTUNREACH);
     pub(crate) const EINTR: Errno = Errno(libc::EINTR);
     pub(crate) const EINVAL: Errno = Errno(libc::EINVAL);
     pub(crate) const EMFILE: Errno = Errno(libc::EMFILE);
     pub(crate) const ENAMETOOLONG: Errno = Errno(libc::ENAMETOOLONG);
+    pub(crate) const ENODEV: Errno = Errno(libc::ENODEV);
     pub(crate) const ENOENT: Errno = Errno(libc::ENOENT);
     pub(crate) const ENOMEM: Errno = Errno(libc::ENOMEM);
     pub(crate) const ENOTSOCK: Errno = Errno(libc::ENOTSOCK);
@@ -71,9 +72,14 @@ impl From<Error> for Errno {
             Error::IncompatiblePeer { .. } => Errno::ENOCOMPATPROTO,
             // None of those that the socket may have.
             Error::InvalidOption { option: "affinity", .. } => Errno::EMTHREAD,
-            Error::PeerBusy => Errno::ECONNREFUSED,
+            Error::PeerBusy => Errno(libc::ECONNREFUSED),
             Error::TooManySockets { .. } => Errno::EMFILE,
-            Error::Io { source, .. } => Errno(source.raw_os_error().unwrap_or(libc::ENODEV)),
+            Error::Io { source, .. } => match (source.raw_os_error(), source.kind()) {
+                (Some(number), _) => Errno(number),
+                // Something that is no socket is where one should be.
+                (None, ErrorKind::AlreadyExists) => Errno(libc::EADDRINUSE),
+                (None, _) => Errno::ENODEV,
+            },
             _ => Errno::EINVAL,
         }
     }

@@ -8,6 +8,7 @@
 //! | `c` | pointers: the exported functions, and nothing else; all `unsafe` is here |
 //! | `handles` | which pointers were given out |
 //! | `context`, `socket` | what stands behind them |
+//! | `endpoint` | which endpoints libzmq refuses, and how |
 //! | `options` | the numbers of options, their defaults and ranges |
 //! | `polling` | waiting for sockets and descriptors |
 //! | `monitor` | events as frames |
@@ -22,6 +23,7 @@
 
 pub mod c;
 mod context;
+mod endpoint;
 mod error;
 mod handles;
 mod monitor;

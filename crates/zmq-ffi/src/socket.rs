@@ -1,6 +1,7 @@
 //! Sockets: frames in and out, options at any time.
 
 use crate::context::Context;
+use crate::endpoint;
 use crate::error::{Errno, Result};
 use crate::handles::Handles;
 use crate::lock;
@@ -339,27 +340,41 @@ impl Socket {
 
     /// Accepts peers there; by way of `listener`, if there is one.
     pub(crate) fn bind(&mut self, endpoint: &str, listener: Option<OwnedFd>) -> Result<()> {
-        self.check_io_threads(endpoint)?;
+        self.check_endpoint(endpoint)?;
+        endpoint::check_length(endpoint)?;
         if let Some(listener) = listener {
             let mut options = self.values.native.clone();
             options.stream.listen_fd = Some(Arc::new(listener));
             self.any.set_options(options)?;
         }
-        let bound = self.any.bind(endpoint).map(drop);
+        let bound = self.any.bind(endpoint);
         self.any.set_options(self.values.native.clone())?;
-        bound.map_err(|error| endpoint_error(error, endpoint))
+        match bound {
+            Ok(_) => Ok(()),
+            Err(zmq::Error::InvalidEndpoint { .. }) => Err(endpoint::malformed_bind(endpoint)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Connects there, now and whenever somebody is there.
     pub(crate) fn connect(&mut self, endpoint: &str) -> Result<()> {
-        self.check_io_threads(endpoint)?;
-        self.any.connect(endpoint).map(drop).map_err(|error| endpoint_error(error, endpoint))
+        self.check_endpoint(endpoint)?;
+        endpoint::check_length(endpoint)?;
+        endpoint::check_name(endpoint)?;
+        match self.any.connect(endpoint) {
+            // libzmq leaves whoever comes second alone, and says nothing.
+            Ok(_) | Err(zmq::Error::PeerBusy) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
-    /// What leaves the process needs one.
-    fn check_io_threads(&self, endpoint: &str) -> Result<()> {
-        let leaves = endpoint.starts_with("tcp://") || endpoint.starts_with("ipc://");
-        if leaves && self.membership.0.settings().io_threads == 0 { Err(Errno::EMTHREAD) } else { Ok(()) }
+    /// Whether it is one, and what leaves the process has an I/O thread.
+    fn check_endpoint(&self, endpoint: &str) -> Result<()> {
+        let context = &self.membership.0;
+        context.native()?;
+        endpoint::check(endpoint)?;
+        let alone = context.settings().io_threads == 0 && !endpoint.starts_with("inproc://");
+        if alone { Err(Errno::EMTHREAD) } else { Ok(()) }
     }
 
     fn change_subscription(&mut self, number: c_int, topic: &[u8]) -> Result<()> {
@@ -398,24 +413,29 @@ impl Socket {
         Ok(self.descriptor.insert(descriptor).as_raw_fd())
     }
 
-    /// Is not bound, or connected, there any more. In libzmq either call does for both.
-    pub(crate) fn detach(&mut self, endpoint: &str, bound: bool) -> Result<()> {
-        let detached = match bound {
-            true => self.any.unbind(endpoint),
-            false => self.any.disconnect(endpoint),
-        };
-        match detached {
-            Err(zmq::Error::UnknownEndpoint { .. }) if bound => self.any.disconnect(endpoint)?,
-            Err(zmq::Error::UnknownEndpoint { .. }) => self.any.unbind(endpoint)?,
-            detached => detached?,
+    /// Is neither bound nor connected there any more, however often it was. In libzmq either call does for both.
+    pub(crate) fn detach(&mut self, endpoint: &str) -> Result<()> {
+        self.membership.0.native()?;
+        endpoint::check(endpoint)?;
+        let mut was_there = false;
+        while known(self.any.unbind(endpoint))? {
+            was_there = true;
         }
-        Ok(())
+        // The connections of a socket with itself stay, in the process.
+        if was_there && endpoint.starts_with("inproc://") {
+            return Ok(());
+        }
+        while known(self.any.disconnect(endpoint))? {
+            was_there = true;
+        }
+        if was_there { Ok(()) } else { Err(Errno::ENOENT) }
     }
 
     /// Passes its events on to a PAIR at this endpoint, in place of where they went before; `None`: to nobody.
     pub(crate) fn monitor(&mut self, to: Option<(&str, u16)>) -> Result<()> {
         self.monitoring = None;
         if let Some((endpoint, events)) = to {
+            endpoint::check(endpoint)?;
             let context = &self.membership.0;
             let (monitoring, thread) = Monitoring::start(
                 &context.native()?,
@@ -431,12 +451,11 @@ impl Socket {
     }
 }
 
-/// The longest path of an ipc endpoint.
-const LONGEST_PATH: usize = 107;
-
-fn endpoint_error(error: zmq::Error, endpoint: &str) -> Errno {
-    match (error, endpoint.strip_prefix("ipc://")) {
-        (zmq::Error::InvalidEndpoint { .. }, Some(path)) if path.len() > LONGEST_PATH => Errno::ENAMETOOLONG,
-        (error, _) => error.into(),
+/// Whether the endpoint was known that something was done with.
+fn known(done: zmq::Result<()>) -> Result<bool> {
+    match done {
+        Ok(()) => Ok(true),
+        Err(zmq::Error::UnknownEndpoint { .. } | zmq::Error::InvalidEndpoint { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }

@@ -348,10 +348,14 @@ fn send(msg: &mut Msg, handle: *const c_void, flags: c_int) -> Result<usize> {
     })
 }
 
-/// Receives a frame in place of what is in the message.
+/// Receives a frame in place of what is in the message. As in libzmq a message that waited in vain is empty.
 fn receive(msg: &mut Msg, handle: *const c_void, flags: c_int) -> Result<usize> {
     socket::with(handle, |socket| {
-        let (frame, more) = socket.receive(flags)?;
+        let (frame, more) = socket.receive(flags).inspect_err(|error| {
+            if matches!(*error, Errno::EAGAIN | Errno::EINTR) {
+                msg.clear();
+            }
+        })?;
         let length = frame.len();
         msg.clear();
         msg.put(frame);

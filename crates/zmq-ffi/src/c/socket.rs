@@ -106,8 +106,9 @@ exported! {
     fn zmq_unbind(socket: *mut c_void, endpoint: *const c_char) -> c_int, or -1, {
         socket::with(socket, |socket| {
             // SAFETY: a text.
-            socket.detach(unsafe { text(endpoint) }?, true)?;
-            Ok(0)
+            let endpoint = unsafe { text(endpoint) };
+            // Here libzmq looks whether there is one; elsewhere it does not survive that.
+            socket.detach(endpoint.map_err(|_| Errno::EINVAL)?).map(|()| 0)
         })
     }
 
@@ -115,8 +116,9 @@ exported! {
     fn zmq_disconnect(socket: *mut c_void, endpoint: *const c_char) -> c_int, or -1, {
         socket::with(socket, |socket| {
             // SAFETY: a text.
-            socket.detach(unsafe { text(endpoint) }?, false)?;
-            Ok(0)
+            let endpoint = unsafe { text(endpoint) };
+            // Here libzmq looks whether there is one; elsewhere it does not survive that.
+            socket.detach(endpoint.map_err(|_| Errno::EINVAL)?).map(|()| 0)
         })
     }
 
@@ -151,7 +153,8 @@ exported! {
         Ok(returned(frame.len()))
     }
 
-    /// Sends several buffers as the frames of one message.
+    /// Sends several buffers: as the frames of one message if the flags say that more follow, else each as a message. Nothing
+    /// follows the last.
     fn zmq_sendiov(
         socket: *mut c_void,
         parts: *mut libc::iovec,
@@ -168,7 +171,7 @@ exported! {
         for (index, part) in parts.iter().enumerate() {
             // SAFETY: a buffer of this length.
             let frame = Frame::copy_from(unsafe { bytes(part.iov_base, part.iov_len) }?);
-            let flags = if index + 1 == count { flags & !SNDMORE } else { flags | SNDMORE };
+            let flags = if index + 1 == count { flags & !SNDMORE } else { flags };
             sent = send(socket, frame, flags)?;
         }
         Ok(sent)

@@ -53,6 +53,19 @@ int main (void)
     SAY (zmq_msg_data (&msg) == NULL);
     SAY (zmq_recv (socket, NULL, 10, 0));
     SAY (zmq_send (socket, NULL, 10, 0));
+    SAY (zmq_bind (socket, NULL));
+    SAY (zmq_connect (socket, NULL));
+
+    /* What could be tried for ever. */
+    static const char *vain[] = {
+        "tcp://127.0.0.1:0", "tcp://127.0.0.1:65536", "tcp://127.0.0.1:1x", "tcp://127.0.0.256:1", "tcp://[::1:1",
+        "tcp://[::1]:1", "tcp://nothing0;127.0.0.1:2", "ipc:///"};
+    for (size_t i = 0; i < sizeof vain / sizeof vain[0]; i++)
+        SAY (zmq_connect (socket, vain[i]));
+    SAY (zmq_bind (socket, "tcp://127.0.0.1:1x"));
+    SAY (zmq_bind (socket, "tcp://localhost:*"));
+    SAY (zmq_bind (socket, "inproc://pull"));
+    SAY (zmq_connect (socket, "inproc://pull"));
 
     /* Closed while another thread is in it, and twice. */
     pthread_t threads[4];

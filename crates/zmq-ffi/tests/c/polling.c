@@ -101,6 +101,50 @@ static void poll_sockets (void *context, const char *wild)
     zmq_close (pull);
 }
 
+/* Nothing, what is no descriptor, the same twice, and what nobody asked for. */
+static void odd_items (void *context)
+{
+    SAY (zmq_poll (NULL, 0, 0));
+    SAY (zmq_poll (NULL, 0, 10));
+    SAY (zmq_poll (NULL, -1, 0));
+    SAY (zmq_poll (NULL, 1, 10));
+    void *push = make (context, ZMQ_PUSH), *pull = make (context, ZMQ_PULL);
+    join (pull, push, "inproc://odd");
+    zmq_pollitem_t items[] = {{pull, 0, ZMQ_POLLIN, -1}, {pull, 0, ZMQ_POLLIN, -1}, {pull, 0, 0, -1}, {push, -1, ZMQ_POLLIN, -1},
+                              {pull, 0, ZMQ_POLLOUT, -1}, {push, 0, ZMQ_POLLERR | ZMQ_POLLPRI, -1}};
+    SAY (zmq_poll (items, -1, 0));
+    SAY (zmq_poll (items, 0, 0));
+    printf ("%d\n", items[0].revents);
+    SAY (zmq_poll (items, 6, 0));
+    for (int i = 0; i < 6; i++)
+        printf (" %d", items[i].revents);
+    SAY (zmq_send (push, "one", 3, 0));
+    /* Any negative time is for ever. */
+    SAY (zmq_poll (items, 6, -1000));
+    for (int i = 0; i < 6; i++)
+        printf (" %d", items[i].revents);
+    show (pull, 0);
+    SAY (zmq_poll (items, 6, 10));
+    for (int i = 0; i < 6; i++)
+        printf (" %d", items[i].revents);
+    int ends[2];
+    assert (pipe (ends) == 0);
+    zmq_pollitem_t files[] = {{NULL, ends[0], ZMQ_POLLIN, -1}, {NULL, ends[0], ZMQ_POLLIN, -1}, {NULL, ends[1], 0, -1}, {pull, 0, ZMQ_POLLIN, -1}};
+    SAY (zmq_poll (files, 4, 10));
+    assert (write (ends[1], "x", 1) == 1);
+    SAY (zmq_poll (files, 4, 1000));
+    printf ("%d %d %d %d\n", files[0].revents, files[1].revents, files[2].revents, files[3].revents);
+    close (ends[0]);
+    close (ends[1]);
+    SAY (zmq_poll (files, 2, 1000));
+    printf ("%d %d\n", files[0].revents, files[1].revents);
+    files[0].fd = -1;
+    SAY (zmq_poll (files, 1, 10));
+    printf ("%d\n", files[0].revents);
+    zmq_close (push);
+    zmq_close (pull);
+}
+
 static void signals (void *context, const char *wild)
 {
     void *push = make (context, ZMQ_PUSH), *pull = make (context, ZMQ_PULL);
@@ -135,6 +179,7 @@ int main (void)
     poll_sockets (context, "inproc://poll");
     poll_sockets (context, "tcp://127.0.0.1:*");
     poll_sockets (context, "ipc://*");
+    odd_items (context);
     signals (context, "inproc://signals");
     signals (context, "tcp://127.0.0.1:*");
 

@@ -27,10 +27,12 @@ static const char *name_of (int error)
         case ENOTSUP: return "ENOTSUP";
         case ENOENT: return "ENOENT";
         case EADDRINUSE: return "EADDRINUSE";
+        case EADDRNOTAVAIL: return "EADDRNOTAVAIL";
         case EHOSTUNREACH: return "EHOSTUNREACH";
         case EPROTONOSUPPORT: return "EPROTONOSUPPORT";
         case ENOCOMPATPROTO: return "ENOCOMPATPROTO";
         case EMFILE: return "EMFILE";
+        case EMTHREAD: return "EMTHREAD";
         case ENODEV: return "ENODEV";
         case ENAMETOOLONG: return "ENAMETOOLONG";
         default: return zmq_strerror (error);
