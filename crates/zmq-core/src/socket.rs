@@ -331,6 +331,20 @@ impl SocketBase {
         Ok(())
     }
 
+    /// As [`unbind`](SocketBase::unbind), and ends the connections that came in there, each once what was sent is out. What
+    /// has arrived can still be received. Connections in the process stay.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn unbind_and_dismiss(&self, endpoint: &str) -> Result<()> {
+        self.unbind(endpoint)?;
+        if let Some(driver) = self.core.driver.get() {
+            let endpoint: Endpoint = endpoint.parse()?;
+            driver.with_reactor(|reactor| reactor.dismiss(&endpoint));
+        }
+        Ok(())
+    }
+
     /// Ends the connection to an endpoint that [`connect`](SocketBase::connect) returned, once what was sent is out.
     ///
     /// # Errors

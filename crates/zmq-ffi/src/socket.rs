@@ -418,7 +418,7 @@ impl Socket {
         self.membership.0.native()?;
         endpoint::check(endpoint)?;
         let mut was_there = false;
-        while known(self.any.unbind(endpoint))? {
+        while known(self.any.unbind_and_dismiss(endpoint))? {
             was_there = true;
         }
         // The connections of a socket with itself stay, in the process.

@@ -801,3 +801,35 @@ fn who_waited_for_an_inproc_name_and_does_not_fit_is_free_again() {
     assert_eq!(received.unwrap(), "hello".into());
     assert_eq!((stats.written, stats.dropped.disconnected, stats.queued), (1, 1, 0), "{stats:?}");
 }
+
+#[test]
+fn who_is_dismissed_goes_to_whoever_is_bound_there_next() {
+    let context = context();
+    let pull = || zmq::AnySocket::new(&context, zmq::SocketType::Pull, zmq::Options::default()).unwrap();
+    let (mut old, mut new) = (pull(), pull());
+    let bound = old.bind("tcp://127.0.0.1:*").unwrap();
+    let mut push = zmq::Push::new_in(&context).unwrap();
+    push.connect_to(&bound).unwrap();
+    push.send("first").unwrap();
+    while !old.readiness().unwrap().readable {
+        std::thread::yield_now();
+    }
+    old.unbind_and_dismiss(&bound).unwrap();
+    new.bind(&bound).unwrap();
+    // What had arrived is there still.
+    assert_eq!(old.try_recv().unwrap(), "first".into());
+    // What is sent to a connection that ends is lost, so it takes more than one.
+    let (sender, done) = std::sync::mpsc::channel::<()>();
+    let sending = std::thread::spawn(move || {
+        while done.recv_timeout(Duration::from_millis(10))
+            != Err(std::sync::mpsc::RecvTimeoutError::Disconnected)
+        {
+            let _ = push.try_send("second");
+        }
+    });
+    assert_eq!(new.recv_timeout(LONG).unwrap(), "second".into());
+    drop(sender);
+    sending.join().unwrap();
+    assert!(old.try_recv().is_err());
+    assert!(old.unbind_and_dismiss(&bound).is_err());
+}

@@ -71,6 +71,20 @@ impl AnySocket {
         self.with(|state| state.base.unbind(endpoint.as_ref()))?
     }
 
+    /// As [`unbind`](AnySocket::unbind), and ends the connections that came in there, each once what was sent is out, so that
+    /// peers connect to whoever is bound there next. What has arrived can still be received. Connections in the process
+    /// stay. (`zmq_unbind` does so.)
+    ///
+    /// # Errors
+    /// As there.
+    pub fn unbind_and_dismiss(&mut self, endpoint: impl AsRef<str>) -> Result<()> {
+        self.with(|state| {
+            state.base.unbind_and_dismiss(endpoint.as_ref())?;
+            state.follow();
+            Ok(())
+        })?
+    }
+
     /// As [`Socket::disconnect`](crate::Socket::disconnect).
     ///
     /// # Errors

@@ -199,6 +199,21 @@ impl Reactor {
         found.map(|token| self.remove(token)).is_some()
     }
 
+    /// Ends the connections that came in there, each once what was sent is out.
+    pub(crate) fn dismiss(&mut self, endpoint: &Endpoint) {
+        self.begin_turn();
+        let came_in_here = |link: &Link| matches!(link, Link::Session(s) if s.came_in_at(endpoint));
+        let tokens: Vec<usize> = self
+            .links
+            .iter()
+            .filter(|(_, entry)| came_in_here(&entry.link))
+            .map(|(token, _)| token)
+            .collect();
+        for token in tokens {
+            self.with_session(token, |session, env| session.leave(env));
+        }
+    }
+
     /// Ends the connection to this endpoint once what was sent is out. `false`: there is none.
     pub(crate) fn disconnect(&mut self, endpoint: &Endpoint) -> bool {
         self.begin_turn();

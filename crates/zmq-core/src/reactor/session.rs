@@ -293,6 +293,10 @@ impl Session {
         matches!(&self.origin, Origin::Connecting(retry) if retry.target.endpoint == *endpoint && !self.leaving)
     }
 
+    pub(super) fn came_in_at(&self, listener: &Endpoint) -> bool {
+        matches!(&self.origin, Origin::Accepted { endpoint, .. } if endpoint == listener && !self.leaving)
+    }
+
     pub(super) fn is_in_handshake(&self) -> bool {
         matches!(&self.stage, Stage::Open(connection) if !connection.is_ready())
     }
