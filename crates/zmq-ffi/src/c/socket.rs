@@ -214,10 +214,10 @@ exported! {
     /// Reports what happens to its connections to a PAIR at this endpoint; null: no more.
     fn zmq_socket_monitor(socket: *mut c_void, endpoint: *const c_char, events: c_int) -> c_int, or -1, {
         socket::with(socket, |socket| {
+            let events = u16::try_from(events).map_err(|_| Errno::EINVAL)?;
             if endpoint.is_null() {
                 return socket.monitor(None).map(|()| 0);
             }
-            let events = u16::try_from(events).map_err(|_| Errno::EINVAL)?;
             // SAFETY: a text.
             socket.monitor(Some((unsafe { text(endpoint) }?, events))).map(|()| 0)
         })

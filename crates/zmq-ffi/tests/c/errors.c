@@ -1,6 +1,30 @@
 /* What goes wrong, and what errno says. */
 #include "say.h"
 
+/* Not ZMQ_EVENT_ALL: libzmq waits for somebody to receive that a monitor has stopped. */
+static void monitors (void)
+{
+    static const char *places[] = {"", "nothing", "inproc://", "foo://bar", "tcp://127.0.0.1:5555", "ipc://*", "inproc://taken",
+                                   "udp://127.0.0.1:5555", "inproc://seen", "inproc://seen elsewhere"};
+    void *context = zmq_ctx_new (), *a = make (context, ZMQ_DEALER), *b = make (context, ZMQ_PULL);
+    SAY (zmq_bind (b, "inproc://taken"));
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        puts (places[i]);
+        SAY (zmq_socket_monitor (a, places[i], ZMQ_EVENT_LISTENING));
+        SAY (zmq_socket_monitor (a, places[i], 0x10000));
+        SAY (zmq_socket_monitor (a, places[i], -1));
+    }
+    SAY (zmq_socket_monitor (b, "inproc://seen elsewhere", ZMQ_EVENT_LISTENING));
+    SAY (zmq_socket_monitor (b, "inproc://by nobody", 0));
+    SAY (zmq_socket_monitor (a, NULL, -1));
+    SAY (zmq_socket_monitor (a, NULL, ZMQ_EVENT_LISTENING));
+    SAY (zmq_socket_monitor (a, NULL, ZMQ_EVENT_LISTENING));
+    SAY (zmq_socket_monitor (NULL, "inproc://seen", ZMQ_EVENT_LISTENING));
+    zmq_close (a);
+    zmq_close (b);
+    zmq_ctx_term (context);
+}
+
 int main (void)
 {
     setvbuf (stdout, NULL, _IOLBF, 0);
@@ -109,5 +133,6 @@ int main (void)
     SAY (zmq_socket (context, ZMQ_PUB) == NULL);
     printf ("%s\n", name_of (zmq_errno ()));
     SAY (zmq_ctx_term (context));
+    monitors ();
     return 0;
 }

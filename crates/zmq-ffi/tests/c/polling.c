@@ -110,7 +110,8 @@ static void odd_items (void *context)
     SAY (zmq_poll (NULL, 1, 10));
     void *push = make (context, ZMQ_PUSH), *pull = make (context, ZMQ_PULL);
     join (pull, push, "inproc://odd");
-    zmq_pollitem_t items[] = {{pull, 0, ZMQ_POLLIN, -1}, {pull, 0, ZMQ_POLLIN, -1}, {pull, 0, 0, -1}, {push, -1, ZMQ_POLLIN, -1},
+    zmq_pollitem_t items[] = {{pull, 0, ZMQ_POLLIN, -1},   {pull, 0, ZMQ_POLLIN, -1},
+                              {pull, 0, 0, -1},            {push, -1, ZMQ_POLLIN, -1},
                               {pull, 0, ZMQ_POLLOUT, -1}, {push, 0, ZMQ_POLLERR | ZMQ_POLLPRI, -1}};
     SAY (zmq_poll (items, -1, 0));
     SAY (zmq_poll (items, 0, 0));
@@ -129,7 +130,8 @@ static void odd_items (void *context)
         printf (" %d", items[i].revents);
     int ends[2];
     assert (pipe (ends) == 0);
-    zmq_pollitem_t files[] = {{NULL, ends[0], ZMQ_POLLIN, -1}, {NULL, ends[0], ZMQ_POLLIN, -1}, {NULL, ends[1], 0, -1}, {pull, 0, ZMQ_POLLIN, -1}};
+    zmq_pollitem_t files[] = {{NULL, ends[0], ZMQ_POLLIN, -1}, {NULL, ends[0], ZMQ_POLLIN, -1},
+                              {NULL, ends[1], 0, -1},          {pull, 0, ZMQ_POLLIN, -1}};
     SAY (zmq_poll (files, 4, 10));
     assert (write (ends[1], "x", 1) == 1);
     SAY (zmq_poll (files, 4, 1000));

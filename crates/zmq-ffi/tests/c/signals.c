@@ -206,7 +206,8 @@ static void terminating (const char *wild)
     void *context = zmq_ctx_new (), *other = zmq_ctx_new ();
     void *push = zmq_socket (context, ZMQ_PUSH), *pull = make (other, ZMQ_PULL);
     set (push, ZMQ_SNDHWM, 0);
-    set (pull, ZMQ_RCVHWM, 1);
+    /* As in ending.c. */
+    set (pull, ZMQ_RCVHWM, 10);
     join (pull, push, wild);
     static char rest[100000];
     for (int i = 0; i < MESSAGES; i++) {
