@@ -20,6 +20,7 @@ use crate::sync::{MutexGuard, lock};
 use crate::transport::{Guard, TransportKind};
 use crate::waiter::{Sleeper, Waiter};
 use bytes::Bytes;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -27,8 +28,10 @@ use std::time::{Duration, Instant};
 pub(crate) struct Core {
     shared: Arc<SocketShared>,
     key: usize,
-    /// Made with the first endpoint of a polled transport.
+    /// Made with the first endpoint of a polled transport, at the latest.
     driver: OnceLock<Arc<Driver>>,
+    /// Whether there was such an endpoint. (A wait that signals are to end makes a driver too.)
+    left_process: AtomicBool,
     attachments: Mutex<Attachments>,
     linger: Mutex<Option<Duration>>,
     /// Last, so that the context outlives everything above.
@@ -105,6 +108,8 @@ pub struct SocketBase {
     direction: Direction,
     waiter: Arc<Waiter>,
     spin: Spin,
+    /// Whether it has sent something since it last lingered.
+    has_asked: bool,
     output: OutputState,
 }
 
@@ -125,6 +130,7 @@ impl SocketBase {
             shared,
             key,
             driver: OnceLock::new(),
+            left_process: AtomicBool::new(false),
             attachments: Mutex::default(),
             linger: Mutex::new(linger),
             context: context.clone(),
@@ -142,6 +148,7 @@ impl SocketBase {
             direction,
             waiter,
             spin: Spin::default(),
+            has_asked: false,
             output: OutputState::default(),
         }
     }
@@ -251,8 +258,9 @@ impl SocketBase {
                 let listener = polled.listen(endpoint.address(), &self.options().stream)?;
                 let bound = Endpoint::new(endpoint.scheme(), &listener.local_address());
                 let settings = self.settings.clone();
-                let result =
-                    self.driver()?.with_reactor(|reactor| reactor.listen(bound.clone(), listener, settings));
+                let result = self
+                    .leave_process()?
+                    .with_reactor(|reactor| reactor.listen(bound.clone(), listener, settings));
                 result.map_err(|error| Error::io(format!("listening on {bound}"), error))?;
                 (bound, None)
             }
@@ -298,7 +306,7 @@ impl SocketBase {
                         routing_id,
                         settings: self.settings.clone(),
                     };
-                    self.driver()?.with_reactor(|reactor| reactor.connect(target));
+                    self.leave_process()?.with_reactor(|reactor| reactor.connect(target));
                 }
                 None
             }
@@ -382,6 +390,12 @@ impl SocketBase {
 
     fn is_connected_to(&self, endpoint: &Endpoint) -> bool {
         self.core.driver.get().is_some_and(|driver| driver.is_connecting_to(endpoint))
+    }
+
+    /// The driver, for an endpoint that needs one.
+    fn leave_process(&self) -> Result<&Arc<Driver>> {
+        self.core.left_process.store(true, Ordering::Relaxed);
+        self.driver()
     }
 
     pub(crate) fn driver(&self) -> Result<&Arc<Driver>> {
@@ -479,6 +493,7 @@ impl SocketBase {
     /// To be called after a message was sent.
     #[inline]
     pub fn count_sent(&mut self) {
+        self.has_asked = true;
         self.core.shared.counters.app.sent.add(1);
     }
 
@@ -732,6 +747,36 @@ impl SocketBase {
         }
         self.spin.observe(started.elapsed());
         interrupted
+    }
+
+    /// Whether all its endpoints, past ones included, are in this process.
+    #[inline]
+    pub fn is_within_process(&self) -> bool {
+        !self.core.left_process.load(Ordering::Relaxed)
+    }
+
+    /// Before pipes are asked to report: tries for a moment whether something is `at_hand`, if that was worthwhile of late.
+    /// Who has sent something waits for the answer, and looks all the time. Who only receives looks now and then: each
+    /// look takes the sender's cache line away, and messages gather meanwhile.
+    #[cold]
+    pub fn linger(&mut self, mut at_hand: impl FnMut() -> bool) {
+        if !self.spin.is_worthwhile() {
+            return;
+        }
+        let pauses = if std::mem::take(&mut self.has_asked) { 1 } else { 32 };
+        let started = Instant::now();
+        while let Some(patience) = self.spin.go_on(started) {
+            for _ in 0..32 / pauses {
+                for _ in 0..pauses {
+                    std::hint::spin_loop();
+                }
+                if at_hand() || self.has_news() {
+                    self.spin.succeeded(patience);
+                    return;
+                }
+            }
+        }
+        self.spin.failed();
     }
 
     /// Returns `false`: signals do not end it.

@@ -86,6 +86,12 @@ impl FairQueue {
         false
     }
 
+    /// Whether a message is there already, from a peer that was not asked to report.
+    #[inline]
+    pub fn is_at_hand(&mut self) -> bool {
+        self.inlets.active_iter_mut().any(|(_, inlet)| inlet.has_message())
+    }
+
     /// The next peer that left since this was last asked. To be asked before the news is followed again: the id may
     /// belong to another peer then.
     pub fn take_finished(&mut self) -> Option<PipeId> {

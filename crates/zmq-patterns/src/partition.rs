@@ -64,6 +64,10 @@ impl<T> Partition<T> {
         self.entries[..self.active].get_mut(position)
     }
 
+    pub(crate) fn active_iter_mut(&mut self) -> std::slice::IterMut<'_, (PipeId, T)> {
+        self.entries[..self.active].iter_mut()
+    }
+
     pub(crate) fn get(&self, id: PipeId) -> Option<&T> {
         self.position(id).map(|position| &self.entries[position].1)
     }

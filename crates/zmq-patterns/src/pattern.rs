@@ -40,6 +40,10 @@ pub trait Pattern: Send + 'static {
     /// Whether [`try_receive`](Pattern::try_receive) would bring a message now.
     fn can_receive(&mut self, base: &mut SocketBase) -> bool;
 
+    /// Whether something is in a pipe that was not asked to report. Unlike [`can_receive`](Pattern::can_receive) this asks
+    /// none to: it is for those who look again at once.
+    fn is_at_hand(&mut self) -> bool;
+
     /// Who sent the message that was received last, as far as that is known.
     fn last_peer(&self) -> Option<Arc<Peer>>;
 
@@ -76,6 +80,10 @@ impl Pattern for Box<dyn Pattern> {
 
     fn can_receive(&mut self, base: &mut SocketBase) -> bool {
         (**self).can_receive(base)
+    }
+
+    fn is_at_hand(&mut self) -> bool {
+        (**self).is_at_hand()
     }
 
     fn last_peer(&self) -> Option<Arc<Peer>> {

@@ -263,6 +263,10 @@ impl Pattern for RouterPattern {
         can || !self.arrivals.is_empty()
     }
 
+    fn is_at_hand(&mut self) -> bool {
+        !self.arrivals.is_empty() || self.incoming.is_at_hand()
+    }
+
     fn last_peer(&self) -> Option<Arc<Peer>> {
         if self.took_arrival { None } else { self.incoming.last_peer() }
     }

@@ -445,6 +445,9 @@ impl<P: Pattern> State<P> {
 
     #[inline]
     pub(crate) fn receive(&mut self, into: &mut Message, patience: Patience) -> Result<()> {
+        if self.base.is_within_process() && matches!(patience, Patience::Until { .. }) {
+            self.linger();
+        }
         if self.try_receive(into)? {
             return Ok(());
         }
@@ -461,6 +464,17 @@ impl<P: Pattern> State<P> {
             self.base.count_received();
         }
         Ok(received)
+    }
+
+    /// Where the peers are in this process: tries for a moment, while that helps, before the pipes are asked to report. A
+    /// peer that has to report pays for it, and both for the news.
+    #[inline]
+    fn linger(&mut self) {
+        if let Some(pattern) = &mut self.pattern.pattern {
+            if !pattern.is_at_hand() {
+                self.base.linger(|| pattern.is_at_hand());
+            }
+        }
     }
 
     #[cold]
@@ -760,5 +774,63 @@ impl<K: CanSplit, E: Environment> Socket<K, E> {
 impl<K: Kind, E: Environment> std::fmt::Debug for Socket<K, E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Socket<{}>", K::TYPE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::{Pair, Push, Pull};
+
+    /// A sender pays for news: who looks again at once must not ask for any.
+    #[test]
+    fn who_looks_whether_something_is_at_hand_asks_for_no_news() {
+        let context = Context::builder().transport(zmq_transport_inproc::Inproc::new()).build().unwrap();
+        let mut pull = Socket::<Pull>::new_in(&context).unwrap();
+        let mut push = Socket::<Push>::new_in(&context).unwrap();
+        pull.bind_to("inproc://lingering").unwrap();
+        push.connect_to("inproc://lingering").unwrap();
+        push.send("first").unwrap();
+        assert_eq!(pull.recv().unwrap()[0], *b"first");
+        let look = |pull: &mut Socket<Pull>| {
+            pull.with(|state| {
+                let at_hand = state.pattern.pattern.as_mut().is_some_and(|pattern| pattern.is_at_hand());
+                (at_hand, state.base.has_events())
+            })
+            .unwrap()
+        };
+        assert_eq!(look(&mut pull), (false, false));
+        push.send("second").unwrap();
+        assert_eq!(look(&mut pull), (true, false), "it is there, and no news of it");
+        assert_eq!(pull.recv().unwrap()[0], *b"second");
+        assert!(matches!(pull.try_recv(), Err(Error::WouldBlock)));
+        push.send("third").unwrap();
+        assert_eq!(look(&mut pull), (false, true), "who was told that there is nothing gets news");
+    }
+
+    /// The sender comes so late that the receiver has ended its lingering; and it need not wait its turn to be stopped.
+    #[test]
+    fn a_pair_of_threads_talks_whether_they_linger_or_sleep() {
+        let context = Context::builder().transport(zmq_transport_inproc::Inproc::new()).build().unwrap();
+        let mut one = Socket::<Pair>::new_in(&context).unwrap();
+        let mut other = Socket::<Pair>::new_in(&context).unwrap();
+        one.bind_to("inproc://talk").unwrap();
+        other.connect_to("inproc://talk").unwrap();
+        let echo = std::thread::spawn(move || {
+            while let Ok(message) = other.recv() {
+                if message.size() == 1 {
+                    // Longer than anybody lingers.
+                    std::thread::sleep(Duration::from_micros(200));
+                }
+                other.send(message).unwrap();
+            }
+        });
+        for number in 0..2000_u32 {
+            let text = if number % 100 < 10 { "x" } else { "longer" };
+            one.send(text).unwrap();
+            assert_eq!(one.recv_timeout(Duration::from_secs(20)).unwrap()[0], *text.as_bytes());
+        }
+        context.shutdown();
+        echo.join().unwrap();
     }
 }

@@ -20,6 +20,7 @@ pub(crate) trait Incoming: Send + Default + 'static {
     fn handle(&mut self, event: PipeEvent, base: &mut SocketBase);
     fn try_receive(&mut self, into: &mut Message, base: &mut SocketBase) -> Result<bool>;
     fn can_receive(&mut self) -> bool;
+    fn is_at_hand(&mut self) -> bool;
     fn last_peer(&self) -> Option<Arc<Peer>>;
 }
 
@@ -62,6 +63,11 @@ impl<O: Outgoing, I: Incoming> Pattern for Duplex<O, I> {
 
     fn can_receive(&mut self, _: &mut SocketBase) -> bool {
         self.incoming.can_receive()
+    }
+
+    #[inline]
+    fn is_at_hand(&mut self) -> bool {
+        self.incoming.is_at_hand()
     }
 
     fn last_peer(&self) -> Option<Arc<Peer>> {
@@ -119,6 +125,11 @@ impl Incoming for FairQueue {
         FairQueue::can_receive(self)
     }
 
+    #[inline]
+    fn is_at_hand(&mut self) -> bool {
+        FairQueue::is_at_hand(self)
+    }
+
     fn last_peer(&self) -> Option<Arc<Peer>> {
         FairQueue::last_peer(self)
     }
@@ -163,6 +174,10 @@ impl Incoming for Silent {
     }
 
     fn can_receive(&mut self) -> bool {
+        false
+    }
+
+    fn is_at_hand(&mut self) -> bool {
         false
     }
 

@@ -271,6 +271,10 @@ impl Pattern for Publisher {
         !self.shown.is_empty()
     }
 
+    fn is_at_hand(&mut self) -> bool {
+        !self.shown.is_empty()
+    }
+
     fn last_peer(&self) -> Option<Arc<Peer>> {
         let PeerKey { id, serial } = self.last_shown?;
         self.incoming.peer(id, Some(serial))

@@ -106,6 +106,10 @@ impl Pattern for Replier {
         self.asked.is_none() && self.incoming.can_receive()
     }
 
+    fn is_at_hand(&mut self) -> bool {
+        self.incoming.is_at_hand()
+    }
+
     fn last_peer(&self) -> Option<Arc<Peer>> {
         self.incoming.last_peer()
     }

@@ -151,6 +151,10 @@ impl Pattern for Requester {
         self.awaited.is_some() && self.incoming.can_receive()
     }
 
+    fn is_at_hand(&mut self) -> bool {
+        self.incoming.is_at_hand()
+    }
+
     fn last_peer(&self) -> Option<Arc<Peer>> {
         self.incoming.last_peer()
     }

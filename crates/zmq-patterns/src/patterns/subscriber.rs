@@ -139,6 +139,10 @@ impl Pattern for Subscriber {
         self.next.is_some()
     }
 
+    fn is_at_hand(&mut self) -> bool {
+        self.next.is_some() || self.incoming.is_at_hand()
+    }
+
     fn last_peer(&self) -> Option<Arc<Peer>> {
         self.incoming.last_peer()
     }
