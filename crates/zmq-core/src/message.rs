@@ -159,6 +159,11 @@ impl Frame {
 }
 
 impl HeapBody {
+    /// A copy of `body`.
+    pub fn copy_from(body: &[u8]) -> HeapBody {
+        Frame::large_copy(body).into_heap()
+    }
+
     /// Whether somebody else may hold the same bytes.
     pub fn may_be_shared(&self) -> bool {
         match &self.0 {

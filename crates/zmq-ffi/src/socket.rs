@@ -12,7 +12,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::vec::IntoIter;
-use zmq::{AnySocket, Descriptor, Frame, Message, Peer, SendError, SocketType, Stopper};
+use zmq::{AnySocket, Descriptor, Frame, Message, Peer, SocketType, Stopper};
 
 /// Flags of sending and receiving.
 pub(crate) const DONTWAIT: c_int = 1;
@@ -45,12 +45,10 @@ pub(crate) struct Socket {
     values: Values,
     /// The message that is being sent; empty between messages.
     outgoing: Vec<Frame>,
-    /// The message that was received last, until it is given out.
+    /// The frame that was received last.
     received: Message,
-    /// What is left of it.
+    /// The frames of its message that follow.
     rest: IntoIter<Frame>,
-    /// Who sent it, once that was asked.
-    peer: Option<Arc<Peer>>,
     descriptor: Option<Descriptor>,
     monitoring: Option<Monitoring>,
     /// What ends its calls.
@@ -67,9 +65,6 @@ impl Drop for Membership {
         self.0.leave();
     }
 }
-
-/// A frame that was not sent, and why.
-pub(crate) type Unsent = (Errno, Frame);
 
 /// A new socket, and its handle.
 pub(crate) fn create(context: &Arc<Context>, type_number: c_int) -> Result<*mut c_void> {
@@ -89,7 +84,6 @@ pub(crate) fn create(context: &Arc<Context>, type_number: c_int) -> Result<*mut 
         outgoing: Vec::new(),
         received: Message::new(),
         rest: Vec::new().into_iter(),
-        peer: None,
         descriptor: None,
         monitoring: None,
         stopper: &slot.stopper,
@@ -152,10 +146,11 @@ impl Slot {
     }
 }
 
-/// Sending and receiving, frame by frame.
+/// Sending and receiving, frame by frame. A frame is a message of its own while it is passed on, so that it moves but once.
 impl Socket {
+    /// Sends the frame out of its place. If it is not sent it stays there.
     #[inline]
-    pub(crate) fn send(&mut self, frame: Frame, flags: c_int) -> Result<(), Unsent> {
+    pub(crate) fn send(&mut self, frame: &mut Message, flags: c_int) -> Result<()> {
         if self.outgoing.is_empty() && flags & SNDMORE == 0 {
             return self.send_single(frame, flags);
         }
@@ -163,75 +158,77 @@ impl Socket {
     }
 
     #[inline]
-    fn send_single(&mut self, frame: Frame, flags: c_int) -> Result<(), Unsent> {
+    fn send_single(&mut self, frame: &mut Message, flags: c_int) -> Result<()> {
         if let SocketType::Pull | SocketType::Sub | SocketType::Router | SocketType::Stream = self.socket_type
         {
             return self.send_nothing(frame);
         }
-        let sent = self.hand_over(frame.into(), flags);
-        // The one frame comes back.
-        sent.map_err(|failed| (failed.error.into(), failed.message.into_single().unwrap_or_default()))
+        self.hand_over(frame, flags)
     }
 
     /// A routing id alone says nothing to anybody.
     #[cold]
-    fn send_nothing(&mut self, frame: Frame) -> Result<(), Unsent> {
+    fn send_nothing(&mut self, frame: &Message) -> Result<()> {
         if !self.can_send() {
-            return Err((Errno::ENOTSUP, frame));
+            return Err(Errno::ENOTSUP);
         }
-        self.any.try_begin(&frame).or_else(|error| match error {
-            zmq::Error::Terminated | zmq::Error::Forked => Err((error.into(), frame)),
+        let Some(first) = frame.frames().first() else { return Ok(()) };
+        self.any.try_begin(first).or_else(|error| match error {
+            zmq::Error::Terminated | zmq::Error::Forked => Err(error.into()),
             _ => Ok(()),
         })
     }
 
     #[cold]
-    fn send_part(&mut self, frame: Frame, flags: c_int) -> Result<(), Unsent> {
+    fn send_part(&mut self, frame: &mut Message, flags: c_int) -> Result<()> {
         if !self.can_send() {
-            return Err((Errno::ENOTSUP, frame));
+            return Err(Errno::ENOTSUP);
         }
-        if self.outgoing.is_empty() {
+        if let (true, Some(first)) = (self.outgoing.is_empty(), frame.frames().first()) {
             // At the first frame it is said whether the message goes.
-            let begun = match flags & DONTWAIT {
-                0 => self.any.begin(&frame),
-                _ => self.any.try_begin(&frame),
-            };
-            if let Err(error) = begun {
-                return Err((error.into(), frame));
+            match flags & DONTWAIT {
+                0 => self.any.begin(first)?,
+                _ => self.any.try_begin(first)?,
             }
         }
-        self.outgoing.push(frame);
+        self.outgoing.extend(std::mem::take(frame).into_frames());
         if flags & SNDMORE != 0 {
             return Ok(());
         }
-        let message = Message::from(std::mem::take(&mut self.outgoing));
-        let Err(failed) = self.hand_over(message, flags) else { return Ok(()) };
-        match Errno::from(failed.error) {
+        let mut message = Message::from(std::mem::take(&mut self.outgoing));
+        let Err(error) = self.hand_over(&mut message, flags) else { return Ok(()) };
+        match error {
             // Whoever it was for has gone since the first frame: nobody gets it, as nobody gets half of it.
             Errno::EAGAIN if flags & DONTWAIT != 0 => Ok(()),
-            error if error == Errno::EAGAIN || error == Errno::EINTR => {
+            Errno::EAGAIN | Errno::EINTR => {
                 // The last frame is given back, to be sent once more.
-                self.outgoing = failed.message.into_frames();
-                Err((error, self.outgoing.pop().unwrap_or_default()))
+                self.outgoing = message.into_frames();
+                *frame = self.outgoing.pop().unwrap_or_default().into();
+                Err(error)
             }
-            error if error == Errno::ETERM => Err((error, last(failed.message))),
+            Errno::ETERM => {
+                *frame = message.into_frames().pop().unwrap_or_default().into();
+                Err(error)
+            }
             _ => Ok(()),
         }
     }
 
     #[inline]
-    fn hand_over(&mut self, message: Message, flags: c_int) -> Result<(), SendError> {
+    fn hand_over(&mut self, message: &mut Message, flags: c_int) -> Result<()> {
         match flags & DONTWAIT {
-            0 => self.any.send(message),
-            _ => self.any.try_send(message),
+            0 => self.any.send_from(message)?,
+            _ => self.any.try_send_from(message)?,
         }
+        Ok(())
     }
 
-    /// The next frame, and whether more frames of its message follow.
+    /// Receives the next frame: [`frame`](Socket::frame).
     #[inline]
-    pub(crate) fn receive(&mut self, flags: c_int) -> Result<(Frame, bool)> {
+    pub(crate) fn receive(&mut self, flags: c_int) -> Result<()> {
         if let Some(frame) = self.rest.next() {
-            return Ok((frame, self.rest.len() > 0));
+            self.received = frame.into();
+            return Ok(());
         }
         if !self.can_receive() {
             return Err(Errno::ENOTSUP);
@@ -240,23 +237,28 @@ impl Socket {
             0 => self.any.recv_into(&mut self.received)?,
             _ => self.any.try_recv_into(&mut self.received)?,
         }
-        self.peer = None;
-        match std::mem::take(&mut self.received).into_single() {
-            Ok(frame) => Ok((frame, false)),
-            Err(message) => {
-                self.rest = message.into_frames().into_iter();
-                let first = self.rest.next().unwrap_or_default();
-                Ok((first, self.rest.len() > 0))
-            }
+        if self.received.len() > 1 {
+            self.rest = std::mem::take(&mut self.received).into_frames().into_iter();
+            self.received = self.rest.next().unwrap_or_default().into();
         }
+        Ok(())
     }
 
-    /// Who sent what was received last; not known of sockets in this process.
+    /// The frame that was received last, until it is taken.
+    #[inline]
+    pub(crate) fn frame(&self) -> &[u8] {
+        self.received.frames().first().map_or(&[], Frame::as_bytes)
+    }
+
+    /// Takes it.
+    pub(crate) fn take_frame(&mut self) -> Frame {
+        std::mem::replace(&mut self.received, Frame::new().into()).into_single().unwrap_or_default()
+    }
+
+    /// Who sent the message that was received last; not known of sockets in this process.
+    #[inline]
     pub(crate) fn peer(&mut self) -> Option<Arc<Peer>> {
-        if self.peer.is_none() {
-            self.peer = self.any.last_peer().ok().flatten().filter(|peer| peer.zmtp.is_some());
-        }
-        self.peer.clone()
+        self.any.last_peer().ok().flatten().filter(|peer| peer.zmtp.is_some())
     }
 
     /// Whether it is in the middle of a message that is received.
@@ -271,10 +273,6 @@ impl Socket {
     fn can_receive(&self) -> bool {
         !matches!(self.socket_type, SocketType::Push | SocketType::Pub)
     }
-}
-
-fn last(message: Message) -> Frame {
-    message.into_frames().pop().unwrap_or_default()
 }
 
 /// Everything else.

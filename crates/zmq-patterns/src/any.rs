@@ -113,6 +113,25 @@ impl AnySocket {
         self.cell.send(message.into(), |_| Patience::Now)
     }
 
+    /// As [`send`](AnySocket::send), out of the message's place: there is an empty one then. If it is not sent it stays there.
+    /// For bindings, which have such a place anyway; it saves moving the message twice.
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn send_from(&mut self, message: &mut Message) -> Result<()> {
+        self.cell.send_from(message, |state| Patience::timeout(state.base.options().send_timeout))
+    }
+
+    /// As [`try_send`](AnySocket::try_send), out of the message's place, as [`send_from`](AnySocket::send_from).
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn try_send_from(&mut self, message: &mut Message) -> Result<()> {
+        self.cell.send_from(message, |_| Patience::Now)
+    }
+
     /// As [`Socket::send_timeout`](crate::Socket::send_timeout).
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_int, c_void};
 use std::mem::{MaybeUninit, offset_of};
 use std::sync::Arc;
-use zmq::{Bytes, Frame, HeapBody, Peer};
+use zmq::{Bytes, Frame, HeapBody, Message, Peer};
 
 /// What lies in a `zmq_msg_t`. Programs move it by `memcpy`, so nothing points into it.
 #[repr(C, align(8))]
@@ -226,9 +226,16 @@ impl Msg {
             self.write(HEAP, frame.into_heap());
             return;
         }
-        // SAFETY: there is room, and the frame is elsewhere.
-        unsafe { self.place.get().cast::<u8>().copy_from_nonoverlapping(frame.as_ptr(), frame.len()) };
-        self.length = frame.len() as u8;
+        self.copy_in(frame.as_bytes());
+    }
+
+    /// Puts as much of a body as there is room for into a message that is empty.
+    #[inline]
+    fn copy_in(&mut self, body: &[u8]) {
+        let length = body.len().min(ROOM);
+        // SAFETY: there is room, and the body is elsewhere.
+        unsafe { self.place.get().cast::<u8>().copy_from_nonoverlapping(body.as_ptr(), length) };
+        self.length = length as u8;
         self.kind = INLINE;
     }
 
@@ -335,13 +342,14 @@ impl Msg {
 fn send(msg: &mut Msg, handle: *const c_void, flags: c_int) -> Result<usize> {
     socket::with(handle, |socket| {
         let (_, length) = msg.body();
-        match socket.send(msg.take(), flags) {
+        let mut frame = Message::from(msg.take());
+        match socket.send(&mut frame, flags) {
             Ok(()) => {
                 msg.clear();
                 Ok(length)
             }
-            Err((error, frame)) => {
-                msg.put(frame);
+            Err(error) => {
+                msg.put(frame.into_single().unwrap_or_default());
                 Err(error)
             }
         }
@@ -351,15 +359,21 @@ fn send(msg: &mut Msg, handle: *const c_void, flags: c_int) -> Result<usize> {
 /// Receives a frame in place of what is in the message. As in libzmq a message that waited in vain is empty.
 fn receive(msg: &mut Msg, handle: *const c_void, flags: c_int) -> Result<usize> {
     socket::with(handle, |socket| {
-        let (frame, more) = socket.receive(flags).inspect_err(|error| {
+        socket.receive(flags).inspect_err(|error| {
             if matches!(*error, Errno::EAGAIN | Errno::EINTR) {
                 msg.clear();
             }
         })?;
-        let length = frame.len();
         msg.clear();
-        msg.put(frame);
-        msg.more = more;
+        let body = socket.frame();
+        let length = body.len();
+        match length {
+            ..=ROOM => msg.copy_in(body),
+            // The frame has it in place too.
+            ..=Frame::INLINE_CAPACITY => msg.write(HEAP, HeapBody::copy_from(body)),
+            _ => msg.put(socket.take_frame()),
+        }
+        msg.more = socket.has_more();
         msg.set_peer(socket.peer());
         Ok(length)
     })

@@ -8,7 +8,7 @@ use crate::socket::{self, SNDMORE};
 use nix::libc;
 use std::ffi::{c_char, c_int, c_void};
 use std::os::fd::{BorrowedFd, OwnedFd};
-use zmq::{Bytes, Frame};
+use zmq::{Bytes, Frame, Message};
 
 /// Writes a value to the place that the program has for it, and its length.
 ///
@@ -36,12 +36,11 @@ fn copy_of(descriptor: c_int) -> Result<OwnedFd> {
     borrowed.try_clone_to_owned().map_err(|_| Errno(libc::EBADF))
 }
 
-fn send(handle: *const c_void, frame: Frame, flags: c_int) -> Result<c_int> {
-    let length = frame.len();
-    socket::with(handle, |socket| match socket.send(frame, flags) {
-        Ok(()) => Ok(returned(length)),
-        Err((error, _)) => Err(error),
-    })
+#[inline]
+fn send(handle: *const c_void, frame: &mut Message, flags: c_int) -> Result<c_int> {
+    let length = frame.size();
+    socket::with(handle, |socket| socket.send(frame, flags))?;
+    Ok(returned(length))
 }
 
 exported! {
@@ -125,7 +124,8 @@ exported! {
     /// Sends a copy of a buffer as the next frame.
     fn zmq_send(socket: *mut c_void, buffer: *const c_void, length: usize, flags: c_int) -> c_int, or -1, {
         // SAFETY: a buffer of this length.
-        send(socket, Frame::copy_from(unsafe { bytes(buffer, length) }?), flags)
+        let mut frame = Message::from(Frame::copy_from(unsafe { bytes(buffer, length) }?));
+        send(socket, &mut frame, flags)
     }
 
     /// Sends a buffer that never changes and never goes away as the next frame.
@@ -136,7 +136,8 @@ exported! {
         flags: c_int,
     ) -> c_int, or -1, {
         // SAFETY: a buffer of this length, which the program says to be constant.
-        send(socket, Frame::from(Bytes::from_static(unsafe { bytes(buffer, length) }?)), flags)
+        let constant = Bytes::from_static(unsafe { bytes(buffer, length) }?);
+        send(socket, &mut Frame::from(constant).into(), flags)
     }
 
     /// Receives the next frame into a buffer; what does not fit is cut off. Returns the size of the whole frame.
@@ -144,13 +145,20 @@ exported! {
         if buffer.is_null() && length > 0 {
             return Err(Errno::EFAULT);
         }
-        let (frame, _) = socket::with(socket, |socket| socket.receive(flags))?;
-        let fits = frame.len().min(length);
-        if fits > 0 {
-            // SAFETY: so many bytes fit into both, and the frame is elsewhere.
-            unsafe { buffer.cast::<u8>().copy_from_nonoverlapping(frame.as_ptr(), fits) };
-        }
-        Ok(returned(frame.len()))
+        socket::with(socket, |socket| {
+            socket.receive(flags)?;
+            let frame = socket.frame();
+            let (size, fits) = (frame.len(), frame.len().min(length));
+            if fits > 0 {
+                // SAFETY: so many bytes fit into both, and the frame is elsewhere.
+                unsafe { buffer.cast::<u8>().copy_from_nonoverlapping(frame.as_ptr(), fits) };
+            }
+            if size > Frame::INLINE_CAPACITY {
+                // Not kept until the next one comes.
+                drop(socket.take_frame());
+            }
+            Ok(returned(size))
+        })
     }
 
     /// Sends several buffers: as the frames of one message if the flags say that more follow, else each as a message. Nothing
@@ -170,9 +178,9 @@ exported! {
         let mut sent = 0;
         for (index, part) in parts.iter().enumerate() {
             // SAFETY: a buffer of this length.
-            let frame = Frame::copy_from(unsafe { bytes(part.iov_base, part.iov_len) }?);
+            let mut frame = Message::from(Frame::copy_from(unsafe { bytes(part.iov_base, part.iov_len) }?));
             let flags = if index + 1 == count { flags & !SNDMORE } else { flags };
-            sent = send(socket, frame, flags)?;
+            sent = send(socket, &mut frame, flags)?;
         }
         Ok(sent)
     }
@@ -194,7 +202,10 @@ exported! {
         // SAFETY: so many parts.
         let parts = unsafe { std::slice::from_raw_parts_mut(parts, std::mem::take(count)) };
         for part in parts {
-            let (frame, more) = socket::with(socket, |socket| socket.receive(flags))?;
+            let (frame, more) = socket::with(socket, |socket| {
+                socket.receive(flags)?;
+                Ok((socket.take_frame(), socket.has_more()))
+            })?;
             // SAFETY: takes a number; a size of zero is made one, so that null means that there is none.
             part.iov_base = unsafe { libc::malloc(frame.len().max(1)) };
             if part.iov_base.is_null() {
