@@ -51,10 +51,9 @@ impl Frame {
     }
 
     fn large_copy(bytes: &[u8]) -> Frame {
-        // Not while the thread ends and its blocks are gone.
-        match BLOCKS.try_with(|blocks| blocks.borrow_mut().copy(bytes)) {
-            Ok(Some(piece)) => Frame(Storage::in_block(piece)),
-            _ => Frame(Storage::shared(reserve::copy(bytes))),
+        match copy_in_block(bytes) {
+            Some(piece) => Frame(Storage::in_block(piece)),
+            None => Frame(Storage::shared(reserve::copy(bytes))),
         }
     }
 
@@ -151,17 +150,24 @@ impl Frame {
             Ok(piece) => Place::Block(piece),
             Err(storage) => match storage.into_content() {
                 Content::Shared(bytes) => Place::Shared(bytes),
-                Content::Body(storage) => return Frame::large_copy(Frame(storage).as_bytes()).into_heap(),
+                Content::Body(storage) => return HeapBody::copy_from(Frame(storage).as_bytes()),
                 Content::Many(_) => Place::Shared(Bytes::new()),
             },
         })
     }
 }
 
+/// `None`: it is too large, or the thread ends and its blocks are gone.
+#[inline]
+fn copy_in_block(bytes: &[u8]) -> Option<block::Piece> {
+    BLOCKS.try_with(|blocks| blocks.borrow_mut().copy(bytes)).ok().flatten()
+}
+
 impl HeapBody {
     /// A copy of `body`.
+    #[inline]
     pub fn copy_from(body: &[u8]) -> HeapBody {
-        Frame::large_copy(body).into_heap()
+        HeapBody(copy_in_block(body).map_or_else(|| Place::Shared(reserve::copy(body)), Place::Block))
     }
 
     /// Whether somebody else may hold the same bytes.

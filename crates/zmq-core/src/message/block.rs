@@ -84,6 +84,7 @@ impl Filler {
     }
 
     /// A copy of `body`; `None` if it is larger than [`LARGEST`].
+    #[inline]
     pub(super) fn copy(&mut self, body: &[u8]) -> Option<Piece> {
         if body.len() > LARGEST {
             return None;

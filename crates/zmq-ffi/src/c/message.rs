@@ -367,11 +367,13 @@ fn receive(msg: &mut Msg, handle: *const c_void, flags: c_int) -> Result<usize> 
         msg.clear();
         let body = socket.frame();
         let length = body.len();
-        match length {
-            ..=ROOM => msg.copy_in(body),
-            // The frame has it in place too.
-            ..=Frame::INLINE_CAPACITY => msg.write(HEAP, HeapBody::copy_from(body)),
-            _ => msg.put(socket.take_frame()),
+        if length <= ROOM {
+            msg.copy_in(body);
+        } else if length <= Frame::INLINE_CAPACITY {
+            // A frame has room for it in place, a message of C's has not.
+            msg.write(HEAP, HeapBody::copy_from(body));
+        } else {
+            msg.put(socket.take_frame());
         }
         msg.more = socket.has_more();
         msg.set_peer(socket.peer());
