@@ -12,6 +12,7 @@ use crate::lease::{Lease, Tick};
 use crate::posted::Posted;
 use crate::reactor::{Next, Pump, Reactor};
 use crate::shared::SocketShared;
+use crate::sleep;
 use crate::sync::{lock, try_lock};
 use mio::{Events, Poll};
 use std::io;
@@ -334,11 +335,15 @@ impl Visit<'_> {
         self.driver.run(None)
     }
 
-    /// Waits for events, at most until `until`; takes no longer than the system call if `until` has passed. Returns whether
-    /// a signal has ended it.
-    pub(crate) fn sleep(&mut self, until: Option<Instant>) -> bool {
-        let timeout = until.map(|until| round_up(until.saturating_duration_since(Instant::now())));
-        self.poll(timeout)
+    /// Waits for events, at most until `until`; takes no longer than the system call if `until` has passed.
+    pub(crate) fn sleep(&mut self, until: Option<Instant>) {
+        self.poll(timeout(until));
+    }
+
+    /// As [`sleep`](Visit::sleep), and returns whether a signal has ended it.
+    pub(crate) fn sleep_until_signal(&mut self, until: Option<Instant>) -> bool {
+        let wait = &mut *self.wait;
+        is_interrupted(sleep::until_signal(&mut wait.poll, &mut wait.events, timeout(until)))
     }
 
     /// Asks for events without waiting.
@@ -355,23 +360,29 @@ impl Visit<'_> {
         !self.wait.events.is_empty()
     }
 
-    /// Whether a signal has interrupted it: then the caller looks at its conditions and comes back, or gives up.
-    fn poll(&mut self, timeout: Option<Duration>) -> bool {
+    /// If it is interrupted the caller looks at its conditions and comes back.
+    fn poll(&mut self, timeout: Option<Duration>) {
         let wait = &mut *self.wait;
-        match wait.poll.poll(&mut wait.events, timeout) {
-            Ok(()) => false,
-            Err(error) => {
-                debug_assert_eq!(error.kind(), io::ErrorKind::Interrupted);
-                true
-            }
-        }
+        is_interrupted(wait.poll.poll(&mut wait.events, timeout));
     }
+}
+
+fn is_interrupted(polled: io::Result<()>) -> bool {
+    polled.is_err_and(|error| {
+        debug_assert_eq!(error.kind(), io::ErrorKind::Interrupted);
+        true
+    })
 }
 
 impl Drop for Visit<'_> {
     fn drop(&mut self) {
         self.driver.leave();
     }
+}
+
+/// From now until then.
+fn timeout(until: Option<Instant>) -> Option<Duration> {
+    until.map(|until| round_up(until.saturating_duration_since(Instant::now())))
 }
 
 /// The system's timer counts milliseconds; to wake up early would be to wake up twice.

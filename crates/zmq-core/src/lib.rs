@@ -50,6 +50,7 @@ mod reactor;
 pub mod security;
 mod settings;
 mod shared;
+mod sleep;
 mod socket;
 mod socket_type;
 mod spin;

@@ -7,6 +7,7 @@
 // Registering what runs in a child.
 #![allow(unsafe_code)]
 
+use nix::libc;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -707,13 +707,13 @@ impl SocketBase {
             },
         };
         self.check()?;
-        if interrupted && self.options().interruptible {
+        if interrupted {
             return Err(Error::Interrupted);
         }
         Ok(Waited::Look)
     }
 
-    /// Returns whether a signal has ended the wait.
+    /// Returns whether a signal has ended the wait, if it may.
     fn wait_in_poll(
         &mut self,
         mut visit: Visit<'_>,
@@ -741,7 +741,11 @@ impl SocketBase {
         }
         if self.waiter.begin(&Sleeper::Task(driver.task_waker())) {
             let until = if next.again { Some(started) } else { earlier(deadline, next.deadline) };
-            interrupted = visit.sleep(until);
+            if self.options().interruptible {
+                interrupted = visit.sleep_until_signal(until);
+            } else {
+                visit.sleep(until);
+            }
             self.waiter.end();
             visit.run_events();
         }

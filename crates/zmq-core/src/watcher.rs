@@ -9,6 +9,7 @@ use crate::bell::{BELL, Bell};
 use crate::driver::Driver;
 use crate::error::{Error, Result};
 use crate::process::Process;
+use crate::sleep;
 use crate::socket::{Core, SocketBase, earlier};
 use crate::spin::Spin;
 use crate::waiter::{Sleeper, Waiter};
@@ -32,7 +33,8 @@ pub struct Watcher {
     /// Descriptors that the last wait found readable.
     ready: Vec<usize>,
     spin: Spin,
-    /// Whether a signal has ended the last wait.
+    /// Whether a signal may end a wait, and whether it has ended the last one.
+    interruptible: bool,
     interrupted: bool,
     /// Whose poll it is.
     process: Process,
@@ -108,6 +110,7 @@ impl Watcher {
             visited: Vec::new(),
             ready: Vec::new(),
             spin: Spin::default(),
+            interruptible: false,
             interrupted: false,
             process: Process::current(),
         })
@@ -180,7 +183,13 @@ impl Watcher {
         &self.ready
     }
 
-    /// Whether a signal handler has ended the last [`wait`](Watcher::wait).
+    /// Whether a signal handler that runs during a [`wait`](Watcher::wait) ends it. Default off.
+    pub fn set_interruptible(&mut self, interruptible: bool) {
+        self.interruptible = interruptible;
+    }
+
+    /// Whether a signal handler has ended the last [`wait`](Watcher::wait), if it
+    /// [may](Watcher::set_interruptible).
     pub fn was_interrupted(&self) -> bool {
         self.interrupted
     }
@@ -262,7 +271,14 @@ impl Watcher {
         }
         if self.waiter.begin(&Sleeper::Task(self.bell.clone().into())) {
             let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));
-            let slept = self.poll.poll(&mut self.events, timeout);
+            let slept = if self.interruptible {
+                let slept = sleep::until_signal(&mut self.poll, &mut self.events, timeout);
+                self.interrupted =
+                    slept.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted);
+                slept
+            } else {
+                self.poll.poll(&mut self.events, timeout)
+            };
             self.waiter.end();
             self.handle_events(slept)?;
         }
@@ -279,10 +295,7 @@ impl Watcher {
     fn handle_events(&mut self, polled: io::Result<()>) -> io::Result<()> {
         self.bell.hear();
         match polled {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                self.interrupted = true;
-                return Ok(());
-            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             polled => polled?,
         }
         for event in self.events.iter().filter(|event| event.token() != BELL) {

@@ -137,7 +137,11 @@ impl Watch {
         }
         let watcher = match &mut self.watcher {
             Some(watcher) => watcher,
-            none => none.insert(Watcher::new()?),
+            none => {
+                let mut watcher = Watcher::new()?;
+                watcher.set_interruptible(true);
+                none.insert(watcher)
+            }
         };
         follow(&mut self.members, watcher, items)
     }

@@ -2,15 +2,18 @@
 //! descriptors that tell of news.
 
 mod common;
+mod support;
 
 use common::{LONG, for_each_transport};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use std::os::fd::AsFd;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
+use support::in_child;
 use zmq::security::{Authenticator, Plain};
 use zmq::{AnySocket, Context, Descriptor, Error, Event, Frame, Message, Options, SocketType};
 
@@ -148,8 +151,8 @@ extern "C" fn note_signal(_: libc::c_int) {
 }
 
 /// Runs `wait` on a thread that is sent signals until it returns.
-fn interrupted<R: Send>(wait: impl FnOnce() -> R + Send) -> R {
-    let action = SigAction::new(SigHandler::Handler(note_signal), SaFlags::SA_RESTART, SigSet::empty());
+fn interrupted<R: Send>(flags: SaFlags, wait: impl FnOnce() -> R + Send) -> R {
+    let action = SigAction::new(SigHandler::Handler(note_signal), flags, SigSet::empty());
     // SAFETY: the handler only stores an atomic flag.
     unsafe { sigaction(Signal::SIGUSR2, &action) }.unwrap();
     let (thread_id, thread_of) = mpsc::channel();
@@ -170,23 +173,25 @@ fn interrupted<R: Send>(wait: impl FnOnce() -> R + Send) -> R {
     })
 }
 
+fn interruptible(context: &Context, socket_type: SocketType) -> AnySocket {
+    AnySocket::new(context, socket_type, options(|options| options.interruptible = true)).unwrap()
+}
+
 #[test]
 fn a_signal_ends_the_waits_of_an_interruptible_socket() {
+    a_handler_ends_waits(SaFlags::SA_RESTART);
+    a_handler_ends_waits(SaFlags::empty());
+}
+
+fn a_handler_ends_waits(flags: SaFlags) {
     for_each_transport(|endpoint| {
         let context = zmq::context_builder().build().unwrap();
-        let interruptible = || {
-            options(|options| {
-                options.interruptible = true;
-                options.recv_timeout = None;
-                options.send_timeout = None;
-            })
-        };
-        let mut pull = AnySocket::new(&context, SocketType::Pull, interruptible()).unwrap();
+        let mut pull = interruptible(&context, SocketType::Pull);
         let bound = pull.bind(endpoint).unwrap();
-        assert!(matches!(interrupted(|| pull.recv()), Err(Error::Interrupted)));
+        assert!(matches!(interrupted(flags, || pull.recv()), Err(Error::Interrupted)));
         // What comes later is not lost.
-        let mut push = AnySocket::new(&context, SocketType::Push, interruptible()).unwrap();
-        let nobody = interrupted(|| push.send("nobody")).unwrap_err();
+        let mut push = interruptible(&context, SocketType::Push);
+        let nobody = interrupted(flags, || push.send("nobody")).unwrap_err();
         assert_eq!((nobody.error, nobody.message), (Error::Interrupted, Message::from("nobody")));
         push.connect(&bound).unwrap();
         push.send("somebody").unwrap();
@@ -195,10 +200,67 @@ fn a_signal_ends_the_waits_of_an_interruptible_socket() {
         let mut poller = zmq::Poller::new().unwrap();
         poller.add(&mut pull, 0).unwrap();
         poller.set_interruptible(true);
-        assert_eq!(interrupted(|| poller.wait(None).map(<[_]>::len)), Err(Error::Interrupted));
+        assert_eq!(interrupted(flags, || poller.wait(None).map(<[_]>::len)), Err(Error::Interrupted));
         let mut back = socket(&context, SocketType::Push);
         back.bind("inproc://back").unwrap();
-        assert_eq!(interrupted(|| zmq::proxy(&mut pull, &mut back)), Err(Error::Interrupted));
+        assert_eq!(interrupted(flags, || zmq::proxy(&mut pull, &mut back)), Err(Error::Interrupted));
+    });
+}
+
+/// Runs `wait` on a thread while this process is stopped and goes on a few times, and then `end`, which ends the wait.
+fn stopped<R: Send>(wait: impl FnOnce() -> R + Send, end: impl FnOnce()) -> R {
+    const STOP_AND_GO: &str = "
+        for round in 1 2 3 4 5; do
+            kill -STOP $0 || exit
+            until grep -q '^State:.T' /proc/$0/status; do sleep 0.01; done
+            kill -CONT $0
+            sleep 0.03
+        done";
+    std::thread::scope(|scope| {
+        let (thread_id, thread_of) = mpsc::channel();
+        let waiting = scope.spawn(move || {
+            thread_id.send(nix::unistd::gettid().as_raw()).unwrap();
+            wait()
+        });
+        let state = format!("/proc/self/task/{}/stat", thread_of.recv().unwrap());
+        let started = Instant::now();
+        while std::fs::read_to_string(&state).is_ok_and(|state| !state.contains(") S ")) {
+            assert!(started.elapsed() < LONG, "it goes to sleep");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let process = std::process::id().to_string();
+        assert!(Command::new("sh").args(["-c", STOP_AND_GO, &process]).status().unwrap().success());
+        end();
+        waiting.join().unwrap()
+    })
+}
+
+/// Job control, debuggers, and those who freeze containers.
+#[test]
+fn who_was_stopped_waits_on() {
+    if !in_child("who_was_stopped_waits_on") {
+        return;
+    }
+    for_each_transport(|endpoint| {
+        let context = zmq::context_builder().build().unwrap();
+        let mut pull = interruptible(&context, SocketType::Pull);
+        let bound = pull.bind(endpoint).unwrap();
+        let mut push = interruptible(&context, SocketType::Push);
+        push.connect(&bound).unwrap();
+        let received = stopped(|| pull.recv(), || push.send("for recv").unwrap());
+        assert_eq!(received, Ok(Message::from("for recv")));
+
+        let mut poller = zmq::Poller::new().unwrap();
+        poller.add(&mut pull, 0).unwrap();
+        poller.set_interruptible(true);
+        let ready = stopped(|| poller.wait(None).map(<[_]>::len), || push.send("for a poller").unwrap());
+        assert_eq!(ready, Ok(1));
+
+        let mut bound_push = interruptible(&context, SocketType::Push);
+        let bound = bound_push.bind(endpoint).unwrap();
+        let mut late_pull = socket(&context, SocketType::Pull);
+        stopped(|| bound_push.send("who comes"), || drop(late_pull.connect(&bound).unwrap())).unwrap();
+        assert_eq!(late_pull.recv(), Ok(Message::from("who comes")));
     });
 }
 

@@ -37,7 +37,6 @@ pub struct Poller {
     sockets: Vec<Entry>,
     descriptors: Vec<Descriptor>,
     ready: Vec<PollEvent>,
-    interruptible: bool,
     /// Whose poll it is: a child of this process must not touch it.
     process: Process,
 }
@@ -137,7 +136,6 @@ impl Poller {
             sockets: Vec::new(),
             descriptors: Vec::new(),
             ready: Vec::new(),
-            interruptible: false,
             process: Process::current(),
         })
     }
@@ -170,7 +168,7 @@ impl Poller {
 
     /// Whether a signal handler that runs during a wait ends it with [`Error::Interrupted`]. Default off: the wait goes on.
     pub fn set_interruptible(&mut self, interruptible: bool) {
-        self.interruptible = interruptible;
+        self.watcher.set_interruptible(interruptible);
     }
 
     /// Forgets what was added as `key`. `false`: nothing was, or this is a forked child.
@@ -237,7 +235,7 @@ impl Poller {
     /// Waits for news, and adds the descriptors that are ready.
     fn watch(&mut self, deadline: Option<Instant>) -> Result<()> {
         self.watcher.wait(deadline)?;
-        if self.interruptible && self.watcher.was_interrupted() {
+        if self.watcher.was_interrupted() {
             return Err(Error::Interrupted);
         }
         let members = self.watcher.ready();
