@@ -7,10 +7,14 @@ use crate::message::{Frame, Message};
 
 /// The bytes of the longest PING, or PONG.
 const LONGEST_PING: u64 = 5 + 2 + 16;
+/// For so many parts at most there is room from the beginning.
+const USUAL_UP_TO: usize = 64;
 
 /// The parts of the message under way, and the limits of a message.
 pub(super) struct Assembly {
     parts: Vec<Frame>,
+    /// How many parts the last message had, at most `USUAL_UP_TO`: the next is likely to have as many.
+    usual: usize,
     /// The bytes of all parts together.
     size: u64,
     max_size: u64,
@@ -21,6 +25,7 @@ impl Assembly {
     pub fn new(max_size: Option<u64>, max_frames: usize) -> Assembly {
         Assembly {
             parts: Vec::new(),
+            usual: 0,
             size: 0,
             max_size: max_size.unwrap_or(MAX_LENGTH),
             max_frames: max_frames.max(1),
@@ -31,6 +36,12 @@ impl Assembly {
     #[inline]
     pub fn takes_single(&self, length: usize) -> bool {
         self.parts.is_empty() && length as u64 <= self.max_size
+    }
+
+    /// Whether a part of `length` bytes may come now.
+    #[inline]
+    pub fn takes_part(&self, length: u8) -> bool {
+        self.parts.len() < self.max_frames && self.size.saturating_add(length.into()) <= self.max_size
     }
 
     /// Whether the body of `header` may come; asked before any of it is kept. A command stands for itself: libzmq
@@ -58,8 +69,12 @@ impl Assembly {
     }
 
     /// Adds a part; returns the message if it is the last.
+    #[inline]
     pub fn add(&mut self, frame: Frame, more: bool) -> Option<Message> {
         if more {
+            if self.parts.is_empty() {
+                self.parts.reserve_exact(self.usual);
+            }
             self.size = self.size.saturating_add(frame.len() as u64);
             self.parts.push(frame);
             return None;
@@ -69,6 +84,7 @@ impl Assembly {
         }
         self.size = 0;
         self.parts.push(frame);
+        self.usual = self.parts.len().min(USUAL_UP_TO);
         Some(Message::from(std::mem::take(&mut self.parts)))
     }
 

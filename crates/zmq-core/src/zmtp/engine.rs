@@ -301,6 +301,9 @@ impl Engine {
     }
 
     fn read_traffic(&mut self, input: &mut &[u8]) -> Result<Option<Event>, ProtocolError> {
+        if let Some(message) = self.take_small_parts(input) {
+            return Ok(Some(Event::Message(message)));
+        }
         while let Some((header, body)) = self.next_frame(input)? {
             let message = if header.command {
                 self.take_command(&body)?
@@ -312,6 +315,22 @@ impl Engine {
             }
         }
         Ok(None)
+    }
+
+    /// Parts that are small and whole, as most are; returns the message if the last is among them.
+    fn take_small_parts(&mut self, input: &mut &[u8]) -> Option<Message> {
+        while self.decoder.takes_short_cut() {
+            let Some((more, length, window, rest)) = frame::split_small_part(input) else { break };
+            if !self.assembly.takes_part(length) {
+                break;
+            }
+            *input = rest;
+            let message = self.assembly.add(Frame::copy_from_window(window, length), more);
+            if message.is_some() {
+                return message;
+            }
+        }
+        None
     }
 
     fn read_sealed_traffic(&mut self, input: &mut &[u8]) -> Result<Option<Event>, ProtocolError> {

@@ -115,11 +115,20 @@ fn check_flags(flags: u8, allowed: u8) -> Result<(), ProtocolError> {
 /// anything else, or has fewer bytes than a window behind the header: at the end of a read the long way is taken.
 #[inline]
 pub(super) fn split_small_message(bytes: &[u8]) -> Option<(u8, &[u8; Frame::INLINE_CAPACITY], &[u8])> {
+    match split_small_part(bytes)? {
+        (false, length, window, rest) => Some((length, window, rest)),
+        (true, ..) => None,
+    }
+}
+
+/// The same for any part of a message; first whether more follow.
+#[inline]
+pub(super) fn split_small_part(bytes: &[u8]) -> Option<(bool, u8, &[u8; Frame::INLINE_CAPACITY], &[u8])> {
     let ([flags, length], tail) = bytes.split_first_chunk::<2>()?;
-    if *flags != 0 || usize::from(*length) > Frame::INLINE_CAPACITY {
+    if *flags & !MORE != 0 || usize::from(*length) > Frame::INLINE_CAPACITY {
         return None;
     }
-    Some((*length, tail.first_chunk()?, tail.get(usize::from(*length)..)?))
+    Some((*flags == MORE, *length, tail.first_chunk()?, tail.get(usize::from(*length)..)?))
 }
 
 /// The short cut for a larger frame that is a whole message and is there as a whole: its body, and what follows it.
@@ -244,6 +253,13 @@ mod tests {
             let rest = &window[usize::from(length)..];
             assert_eq!(split_small_message(&bytes), Some((length, &window, rest)));
             assert_eq!(split_small_message(&bytes[..71]), None);
+            assert_eq!(split_small_part(&bytes), Some((false, length, &window, rest)));
+            let part = [&[MORE, length], &window[..]].concat();
+            assert_eq!(split_small_part(&part), Some((true, length, &window, rest)));
+            assert_eq!(split_small_message(&part), None);
+        }
+        for (flags, length) in [(0, 71), (1, 71), (2, 1), (3, 1), (4, 1), (5, 1), (9, 1)] {
+            assert_eq!(split_small_part(&[&[flags, length], &[7; 80][..]].concat()), None);
         }
         for (flags, length) in [(0, 71), (1, 1), (2, 1), (4, 1), (8, 1)] {
             assert_eq!(split_small_message(&[&[flags, length], &[7; 80][..]].concat()), None);
