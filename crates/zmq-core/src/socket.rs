@@ -108,7 +108,7 @@ pub struct SocketBase {
     direction: Direction,
     waiter: Arc<Waiter>,
     spin: Spin,
-    /// Whether it has sent something since it last lingered.
+    /// Whether it has sent something since it last dwelt.
     has_asked: bool,
     output: OutputState,
 }
@@ -641,6 +641,9 @@ impl Company {
     }
 }
 
+/// Pauses of the processor between two looks at the clock.
+const PAUSES: u32 = 32;
+
 /// Waiting.
 impl SocketBase {
     /// Whether it may be used: in a child of its process it may not, nor after the end of the context.
@@ -681,7 +684,6 @@ impl SocketBase {
     /// # Errors
     /// [`Error::Terminated`], [`Error::Forked`], [`Error::Interrupted`].
     pub fn wait(&mut self, deadline: Option<Instant>) -> Result<Waited> {
-        self.core.context.shared().check()?;
         self.check()?;
         self.rest();
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
@@ -763,40 +765,36 @@ impl SocketBase {
     /// Who has sent something waits for the answer, and looks all the time. Who only receives looks now and then: each
     /// look takes the sender's cache line away, and messages gather meanwhile.
     #[cold]
-    pub fn linger(&mut self, mut at_hand: impl FnMut() -> bool) {
-        if !self.spin.is_worthwhile() {
-            return;
+    pub fn dwell(&mut self, at_hand: impl FnMut() -> bool) {
+        if self.spin.is_worthwhile() {
+            let pauses = if std::mem::take(&mut self.has_asked) { 1 } else { PAUSES };
+            self.look_out(Instant::now(), pauses, at_hand);
         }
-        let pauses = if std::mem::take(&mut self.has_asked) { 1 } else { 32 };
-        let started = Instant::now();
+    }
+
+    /// Tries for a moment whether something is `at_hand` or there is news: a look each time that the processor has paused so
+    /// often, at most [`PAUSES`] times. `false`: in vain.
+    fn look_out(&mut self, started: Instant, pauses: u32, mut at_hand: impl FnMut() -> bool) -> bool {
         while let Some(patience) = self.spin.go_on(started) {
-            for _ in 0..32 / pauses {
+            for _ in 0..PAUSES / pauses {
                 for _ in 0..pauses {
                     std::hint::spin_loop();
                 }
                 if at_hand() || self.has_news() {
                     self.spin.succeeded(patience);
-                    return;
+                    return true;
                 }
             }
         }
         self.spin.failed();
+        false
     }
 
     /// Returns `false`: signals do not end it.
     fn wait_parked(&mut self, deadline: Option<Instant>) -> bool {
         let started = Instant::now();
-        if self.spin.is_worthwhile() {
-            while let Some(patience) = self.spin.go_on(started) {
-                for _ in 0..32 {
-                    if self.has_news() {
-                        self.spin.succeeded(patience);
-                        return false;
-                    }
-                    std::hint::spin_loop();
-                }
-            }
-            self.spin.failed();
+        if self.spin.is_worthwhile() && self.look_out(started, 1, || false) {
+            return false;
         }
         if self.waiter.begin(&Sleeper::Thread(crate::sync::thread::current())) {
             self.waiter.park(deadline);

@@ -7,7 +7,7 @@ use nix::libc;
 use std::collections::BTreeMap;
 use std::ffi::{c_int, c_short};
 use std::time::{Duration, Instant};
-use zmq::{Wanted, Watcher};
+use zmq::{Process, Wanted, Watcher};
 
 /// What is waited for.
 #[derive(Clone, Copy)]
@@ -31,7 +31,7 @@ pub(crate) type AskSystem = fn(&mut [libc::pollfd]) -> Result<()>;
 pub(crate) struct Watch {
     watcher: Option<Watcher>,
     members: Vec<Member>,
-    process: u32,
+    process: Option<Process>,
 }
 
 struct Member {
@@ -131,9 +131,8 @@ impl Watch {
     /// Makes the sockets of the items the members of the watcher. Returns whether there are others than before.
     fn follow(&mut self, items: &[Item]) -> Result<bool> {
         // A child of the process that made the watcher gets one of its own.
-        let process = std::process::id();
-        if self.process != process {
-            *self = Watch { process, ..Watch::default() };
+        if !self.process.is_some_and(Process::is_current) {
+            *self = Watch { process: Some(Process::current()), ..Watch::default() };
         }
         let watcher = match &mut self.watcher {
             Some(watcher) => watcher,

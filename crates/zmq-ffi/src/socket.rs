@@ -353,7 +353,6 @@ impl Socket {
     /// Accepts peers there; by way of `listener`, if there is one.
     pub(crate) fn bind(&mut self, endpoint: &str, listener: Option<OwnedFd>) -> Result<()> {
         self.check_endpoint(endpoint)?;
-        endpoint::check_length(endpoint)?;
         if let Some(listener) = listener {
             let mut options = self.values.native.clone();
             options.stream.listen_fd = Some(Arc::new(listener));
@@ -371,7 +370,6 @@ impl Socket {
     /// Connects there, now and whenever somebody is there.
     pub(crate) fn connect(&mut self, endpoint: &str) -> Result<()> {
         self.check_endpoint(endpoint)?;
-        endpoint::check_length(endpoint)?;
         endpoint::check_name(endpoint)?;
         match self.any.connect(endpoint) {
             // libzmq leaves whoever comes second alone, and says nothing.
@@ -380,13 +378,13 @@ impl Socket {
         }
     }
 
-    /// Whether it is one, and what leaves the process has an I/O thread.
+    /// Whether it is one that something can be bound or connected to; what leaves the process needs an I/O thread.
     fn check_endpoint(&self, endpoint: &str) -> Result<()> {
         let context = &self.membership.0;
         context.native()?;
         endpoint::check(endpoint)?;
         let alone = context.settings().io_threads == 0 && !endpoint.starts_with("inproc://");
-        if alone { Err(Errno::EMTHREAD) } else { Ok(()) }
+        if alone { Err(Errno::EMTHREAD) } else { endpoint::check_length(endpoint) }
     }
 
     fn change_subscription(&mut self, number: c_int, topic: &[u8]) -> Result<()> {

@@ -65,7 +65,7 @@ pub use bytes::Bytes;
 pub use zmq_core::zmtp::ProtocolError;
 pub use zmq_core::{
     Context, ContextBuilder, Credentials, DisconnectReason, Dropped, Endpoint, Error, Event, Frame, HeapBody,
-    Message, Monitor, MonitorStopper, Options, Peer, Result, SendError, SocketType, Stats, Stopper,
+    Message, Monitor, MonitorStopper, Options, Peer, Process, Result, SendError, SocketType, Stats, Stopper,
     Undelivered, UnknownSocketType, Wanted, Watcher, WeakContext, direct, options, security, transport, z85,
 };
 pub use zmq_patterns::{

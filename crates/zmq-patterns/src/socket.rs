@@ -455,7 +455,7 @@ impl<P: Pattern> State<P> {
     #[inline]
     pub(crate) fn receive(&mut self, into: &mut Message, patience: Patience) -> Result<()> {
         if self.base.is_within_process() && matches!(patience, Patience::Until { .. }) {
-            self.linger();
+            self.dwell();
         }
         if self.try_receive(into)? {
             return Ok(());
@@ -478,10 +478,10 @@ impl<P: Pattern> State<P> {
     /// Where the peers are in this process: tries for a moment, while that helps, before the pipes are asked to report. A
     /// peer that has to report pays for it, and both for the news.
     #[inline]
-    fn linger(&mut self) {
+    fn dwell(&mut self) {
         if let Some(pattern) = &mut self.pattern.pattern {
             if !pattern.is_at_hand() {
-                self.base.linger(|| pattern.is_at_hand());
+                self.base.dwell(|| pattern.is_at_hand());
             }
         }
     }
@@ -797,8 +797,8 @@ mod tests {
         let context = Context::builder().transport(zmq_transport_inproc::Inproc::new()).build().unwrap();
         let mut pull = Socket::<Pull>::new_in(&context).unwrap();
         let mut push = Socket::<Push>::new_in(&context).unwrap();
-        pull.bind_to("inproc://lingering").unwrap();
-        push.connect_to("inproc://lingering").unwrap();
+        pull.bind_to("inproc://dwelling").unwrap();
+        push.connect_to("inproc://dwelling").unwrap();
         push.send("first").unwrap();
         assert_eq!(pull.recv().unwrap()[0], *b"first");
         let look = |pull: &mut Socket<Pull>| {
@@ -817,9 +817,9 @@ mod tests {
         assert_eq!(look(&mut pull), (false, true), "who was told that there is nothing gets news");
     }
 
-    /// The sender comes so late that the receiver has ended its lingering; and it need not wait its turn to be stopped.
+    /// The sender comes so late that the receiver dwells no longer; and it need not wait its turn to be stopped.
     #[test]
-    fn a_pair_of_threads_talks_whether_they_linger_or_sleep() {
+    fn a_pair_of_threads_talks_whether_they_dwell_or_sleep() {
         let context = Context::builder().transport(zmq_transport_inproc::Inproc::new()).build().unwrap();
         let mut one = Socket::<Pair>::new_in(&context).unwrap();
         let mut other = Socket::<Pair>::new_in(&context).unwrap();
@@ -828,7 +828,7 @@ mod tests {
         let echo = std::thread::spawn(move || {
             while let Ok(message) = other.recv() {
                 if message.size() == 1 {
-                    // Longer than anybody lingers.
+                    // Longer than anybody dwells.
                     std::thread::sleep(Duration::from_micros(200));
                 }
                 other.send(message).unwrap();

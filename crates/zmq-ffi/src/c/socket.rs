@@ -43,6 +43,19 @@ fn send(handle: *const c_void, frame: &mut Message, flags: c_int) -> Result<c_in
     Ok(returned(length))
 }
 
+/// Is neither bound nor connected there any more.
+///
+/// # Safety
+/// As for [`text`].
+unsafe fn detach(handle: *const c_void, endpoint: *const c_char) -> Result<c_int> {
+    socket::with(handle, |socket| {
+        // SAFETY: as the caller says.
+        let endpoint = unsafe { text(endpoint) };
+        // Here libzmq looks whether there is one; elsewhere it does not survive that.
+        socket.detach(endpoint.map_err(|_| Errno::EINVAL)?).map(|()| 0)
+    })
+}
+
 exported! {
     /// A new socket.
     fn zmq_socket(context: *mut c_void, socket_type: c_int) -> *mut c_void, or std::ptr::null_mut(), {
@@ -103,22 +116,14 @@ exported! {
 
     /// Accepts no more peers there.
     fn zmq_unbind(socket: *mut c_void, endpoint: *const c_char) -> c_int, or -1, {
-        socket::with(socket, |socket| {
-            // SAFETY: a text.
-            let endpoint = unsafe { text(endpoint) };
-            // Here libzmq looks whether there is one; elsewhere it does not survive that.
-            socket.detach(endpoint.map_err(|_| Errno::EINVAL)?).map(|()| 0)
-        })
+        // SAFETY: a text.
+        unsafe { detach(socket, endpoint) }
     }
 
     /// Is not connected there any more.
     fn zmq_disconnect(socket: *mut c_void, endpoint: *const c_char) -> c_int, or -1, {
-        socket::with(socket, |socket| {
-            // SAFETY: a text.
-            let endpoint = unsafe { text(endpoint) };
-            // Here libzmq looks whether there is one; elsewhere it does not survive that.
-            socket.detach(endpoint.map_err(|_| Errno::EINVAL)?).map(|()| 0)
-        })
+        // SAFETY: a text.
+        unsafe { detach(socket, endpoint) }
     }
 
     /// Sends a copy of a buffer as the next frame.

@@ -127,14 +127,7 @@ static void taken (void *context)
         SAY (zmq_disconnect (a, endpoint));
         SAY (zmq_disconnect (b, endpoint));
         zmq_close (b);
-        /* The address is free once the I/O thread has closed the listener. */
-        int rc = -1;
-        for (int try = 0; try < 1000 && rc != 0; try++) {
-            rc = zmq_bind (a, endpoint);
-            if (rc != 0)
-                usleep (10000);
-        }
-        printf ("again %d\n", rc);
+        printf ("again %d\n", bind_again (a, endpoint));
         SAY (zmq_unbind (a, endpoint));
         zmq_close (a);
     }

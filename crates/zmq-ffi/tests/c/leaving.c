@@ -94,13 +94,7 @@ static void handing_over (void *context, const char *wild)
     SAY (zmq_send (push, "to the old", 10, 0));
     show (old, 0);
     SAY (zmq_unbind (old, endpoint));
-    int rc = -1;
-    for (int try = 0; try < 1000 && rc != 0; try++) {
-        rc = zmq_bind (new, endpoint);
-        if (rc != 0)
-            usleep (10000);
-    }
-    printf ("bound again %d\n", rc);
+    printf ("bound again %d\n", bind_again (new, endpoint));
     /* What is sent to the connection that ends is lost, as with any that ends. */
     set (new, ZMQ_RCVTIMEO, 10);
     for (int try = 0; try < 1000; try++) {

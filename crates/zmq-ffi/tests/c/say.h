@@ -90,6 +90,18 @@ static void join (void *server, void *client, const char *wild)
     visit (server, client);
 }
 
+/* Binds where somebody was bound: the address is free once the I/O thread has closed the listener. */
+static int bind_again (void *socket, const char *endpoint)
+{
+    int rc = -1;
+    for (int try = 0; try < 1000 && rc != 0; try++) {
+        rc = zmq_bind (socket, endpoint);
+        if (rc != 0)
+            usleep (10000);
+    }
+    return rc;
+}
+
 /* Receives a message and prints its frames. */
 static void show (void *socket, int flags)
 {
