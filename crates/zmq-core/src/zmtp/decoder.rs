@@ -13,6 +13,9 @@ use std::borrow::Cow;
 const DIRECT_FROM: usize = 16 * 1024;
 /// What a body may take beyond twice what arrived of it.
 const SLACK: usize = 64 * 1024;
+/// How much of new memory is cleared at a time: about what one read brings, so that the peer writes the next meanwhile
+/// and does not wait until half of a gigabyte is cleared.
+const CLEARED_AT_ONCE: usize = 1024 * 1024;
 /// The largest claim that is believed of a peer that has kept such a one.
 const BELIEVED_UP_TO: usize = 16 * 1024 * 1024;
 
@@ -165,8 +168,8 @@ impl PartialBody {
     /// Room for a direct read; at least a little, as long as something is missing.
     fn space(&mut self) -> &mut [u8] {
         if self.buffer.len().saturating_sub(self.filled) < DIRECT_FROM {
-            let capacity = self.grow(SLACK);
-            self.buffer.resize(capacity, 0);
+            let end = self.grow(SLACK).min(self.filled.saturating_add(CLEARED_AT_ONCE));
+            self.buffer.resize(end.max(self.buffer.len()), 0);
         }
         self.buffer.get_mut(self.filled..).unwrap_or_default()
     }
