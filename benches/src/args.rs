@@ -27,6 +27,7 @@ pub struct Args {
     pub sending: Sending,
     pub curve: bool,
     pub nodrop: bool,
+    pub busy_wait: bool,
     pub io_threads: Option<usize>,
     /// Both ends wait in a poller, with so many idle sockets beside the one that matters.
     pub poller: Option<usize>,
@@ -54,6 +55,7 @@ impl Args {
             },
             curve: parsed("ZB_CURVE").unwrap_or(0) != 0,
             nodrop: parsed("ZB_NODROP").unwrap_or(0) != 0,
+            busy_wait: parsed("ZB_BUSY").unwrap_or(1) != 0,
             io_threads: parsed("ZB_IOTHREADS").filter(|count| *count > 0),
             poller: parsed("ZB_POLL"),
         })

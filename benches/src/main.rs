@@ -23,6 +23,7 @@
 //! default; `share` one buffer; `alloc` a new one), `ZB_NODROP=1` (the publisher waits instead of dropping),
 //! `ZB_CURVE=1` (every connection over tcp and ipc is encrypted),
 //! `ZB_POLL=n` (in `latency` both ends wait in a poller, with n idle sockets beside theirs),
+//! `ZB_BUSY=0` (who waits sleeps at once),
 //! `ZB_IOTHREADS`, `ZB_PIN_A` and `ZB_PIN_B` (the CPU of the measuring and of the other process).
 
 #![forbid(unsafe_code)]

@@ -31,6 +31,7 @@ impl Setup {
             (options.send_hwm, options.recv_hwm) = (hwm, hwm);
         }
         options.linger = None;
+        options.busy_wait = self.args.busy_wait;
         if self.args.curve && !self.args.is_inproc() {
             self.encrypt(&mut options);
         }

@@ -144,10 +144,10 @@ impl SocketBase {
         SocketBase {
             core,
             process,
+            spin: Spin::new(settings.options.busy_wait),
             settings,
             direction,
             waiter,
-            spin: Spin::default(),
             has_asked: false,
             output: OutputState::default(),
         }
@@ -187,6 +187,7 @@ impl SocketBase {
         self.set_linger(options.linger);
         self.settings = Settings::new(self.socket_type(), options);
         self.core.shared.set_settings(self.settings.clone());
+        self.spin = Spin::new(self.settings.options.busy_wait);
         Ok(())
     }
 
@@ -887,6 +888,23 @@ mod tests {
         });
         drop(visit);
         assert_eq!(costs, [CONNECTIONS as i64, 1, 0]);
+    }
+
+    #[test]
+    fn waits_may_be_told_to_sleep_at_once() {
+        let context = Context::builder().transport(Nowhere).build().unwrap();
+        let with = |busy_wait| Options { busy_wait, ..Options::default() };
+        let tries = |base: &mut SocketBase| {
+            (0..10).for_each(|_| base.spin.observe(Duration::ZERO));
+            base.spin.is_worthwhile()
+        };
+        let mut base = SocketBase::new(&context, SocketType::Pair, with(false)).unwrap();
+        assert!(!tries(&mut base));
+        base.set_options(with(true)).unwrap();
+        assert!(tries(&mut base));
+        base.set_options(with(false)).unwrap();
+        let (mut sending, mut receiving) = base.split();
+        assert!(!tries(&mut sending) && !tries(&mut receiving));
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 /// The adaptive phase of a wait. Waking a processor that went to sleep costs more than everything
 /// else in a round trip, so who is about to get an answer should not sleep; and who will wait long must. So it is
 /// tried only while recent waits were short, and not for a while after it was in vain.
-#[derive(Default)]
 pub(crate) struct Spin {
+    /// Whether it may be tried at all.
+    allowed: bool,
     /// Recent waits that ended soon, at most `Spin::SURE`.
     short: u32,
     /// Waits for which it is not tried.
@@ -32,7 +33,14 @@ impl Spin {
     const SURE: u32 = 4;
     const MAX_PENALTY: u32 = 1024;
 
+    pub(crate) fn new(allowed: bool) -> Spin {
+        Spin { allowed, short: 0, skip: 0, penalty: 0 }
+    }
+
     pub(crate) fn is_worthwhile(&mut self) -> bool {
+        if !self.allowed {
+            return false;
+        }
         if self.skip > 0 {
             self.skip -= 1;
             return false;
@@ -64,5 +72,35 @@ impl Spin {
 
     pub(crate) fn observe(&mut self, slept: Duration) {
         self.short = if slept < Self::SHORT { (self.short + 1).min(Self::SURE) } else { 0 };
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn after_short_waits(allowed: bool) -> Spin {
+        let mut spin = Spin::new(allowed);
+        assert!(!spin.is_worthwhile());
+        (0..Spin::SURE).for_each(|_| spin.observe(Duration::ZERO));
+        spin
+    }
+
+    #[test]
+    fn it_is_tried_after_short_waits_if_that_is_allowed() {
+        assert!(after_short_waits(true).is_worthwhile());
+        assert!(!after_short_waits(false).is_worthwhile());
+    }
+
+    #[test]
+    fn a_failure_costs_more_each_time() {
+        let mut spin = after_short_waits(true);
+        for expected in [4, 8, 16] {
+            spin.failed();
+            let skipped = (0..100).take_while(|_| !spin.is_worthwhile()).count();
+            assert_eq!(skipped, expected);
+        }
+        spin.succeeded(Patience::Eager);
+        assert!(spin.is_worthwhile());
     }
 }

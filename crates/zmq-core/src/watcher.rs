@@ -109,7 +109,7 @@ impl Watcher {
             members: Slab::new(),
             visited: Vec::new(),
             ready: Vec::new(),
-            spin: Spin::default(),
+            spin: Spin::new(true),
             interruptible: false,
             interrupted: false,
             process: Process::current(),
@@ -186,6 +186,12 @@ impl Watcher {
     /// Whether a signal handler that runs during a [`wait`](Watcher::wait) ends it. Default off.
     pub fn set_interruptible(&mut self, interruptible: bool) {
         self.interruptible = interruptible;
+    }
+
+    /// Whether a [`wait`](Watcher::wait) may try for a moment before it sleeps, as
+    /// [`Options::busy_wait`](crate::Options::busy_wait) says. Default on.
+    pub fn set_busy_wait(&mut self, busy_wait: bool) {
+        self.spin = Spin::new(busy_wait);
     }
 
     /// Whether a signal handler has ended the last [`wait`](Watcher::wait), if it

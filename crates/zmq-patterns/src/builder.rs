@@ -118,6 +118,7 @@ setters! {
     send_timeout: Option<Duration>;
     recv_timeout: Option<Duration>;
     interruptible: bool;
+    busy_wait: bool;
     linger: Option<Duration>;
     immediate: bool;
     routing_id: Bytes;

@@ -171,6 +171,12 @@ impl Poller {
         self.watcher.set_interruptible(interruptible);
     }
 
+    /// Whether a wait may try for a moment before it sleeps, as [`Options::busy_wait`](zmq_core::Options::busy_wait) says;
+    /// what its sockets say does not count here. Default on.
+    pub fn set_busy_wait(&mut self, busy_wait: bool) {
+        self.watcher.set_busy_wait(busy_wait);
+    }
+
     /// Forgets what was added as `key`. `false`: nothing was, or this is a forked child.
     pub fn remove(&mut self, key: usize) -> bool {
         if self.check_process().is_err() {
