@@ -240,6 +240,20 @@ mod tests {
     }
 
     #[test]
+    fn new_memory_is_cleared_a_little_at_a_time() {
+        let mut decoder = expecting(64 * CLEARED_AT_ONCE);
+        let mut arrived = 0;
+        while arrived < 16 * CLEARED_AT_ONCE {
+            let space = decoder.body_to_fill().expect("much is missing").len();
+            assert!((DIRECT_FROM..=CLEARED_AT_ONCE).contains(&space), "{space}");
+            decoder.body_filled(space);
+            arrived += space;
+        }
+        let reserved = decoder.body.as_ref().map_or(0, |body| body.buffer.capacity());
+        assert!((arrived..=2 * arrived + SLACK).contains(&reserved), "{reserved}");
+    }
+
+    #[test]
     fn a_body_is_filled_by_both_ways_in_turn() {
         let expected: Vec<u8> = (0..300_000_u32).map(|i| i.to_le_bytes()[1]).collect();
         let mut decoder = expecting(expected.len());
