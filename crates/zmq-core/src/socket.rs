@@ -19,6 +19,7 @@ use crate::subscriptions::Subscriptions;
 use crate::sync::{MutexGuard, lock};
 use crate::transport::{Guard, TransportKind};
 use crate::waiter::{Sleeper, Waiter};
+use crate::world::World;
 use bytes::Bytes;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
@@ -508,7 +509,7 @@ impl SocketBase {
             self.output.batch = std::mem::take(&mut self.output.unpumped);
             driver.pump(Pump::Batch);
         } else if driver.has_output_posted() && !driver.is_sweeping() {
-            self.output.pump_or_defer(driver, self.core.shared.context.world.now());
+            self.output.pump_or_defer(driver, &self.core.shared.context.world);
         }
     }
 
@@ -562,55 +563,61 @@ impl SocketBase {
 }
 
 impl OutputState {
-    fn pump_or_defer(&mut self, driver: &Arc<Driver>, now: Instant) {
-        if self.budget.is_open(now) {
+    fn pump_or_defer(&mut self, driver: &Arc<Driver>, world: &World) {
+        let started = world.now();
+        if self.budget.is_open(started) {
             self.unpumped = 0;
-            self.budget.charge(driver.pump(Pump::Drain));
+            let writes = driver.pump(Pump::Drain);
+            self.budget.charge(writes, world.now() - started);
         } else {
             driver.sweep_later();
         }
     }
 }
 
-/// A token bucket for writes of single messages: a pump costs one token for each connection it writes to, and may leave a
-/// debt. Full after every wait; between waits one token comes back per `Budget::INTERVAL`.
+/// The time that a sender may spend on writes of single messages: so much at once, and a fifth of its time in the long run,
+/// whatever a write costs here. It may leave a debt. Full after every wait.
 struct Budget {
-    tokens: i64,
+    /// In nanoseconds.
+    left: i64,
     last: Option<Instant>,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Budget { tokens: Budget::FULL, last: None }
+        Budget { left: Budget::FULL, last: None }
     }
 }
 
 impl Budget {
-    /// A burst of dozens is read sooner if the rest goes in one write of the I/O thread than after many small ones.
-    const FULL: i64 = 4;
-    /// A write of a single message takes some 4 us here; so at most a fifth of the sender's time goes into them.
-    const INTERVAL: Duration = Duration::from_micros(20);
+    /// Four writes that wake a peer. A burst of dozens is read sooner if the rest goes in one write of the I/O thread than
+    /// after many small ones.
+    const FULL: i64 = 48_000;
+    const SHARE: i64 = 5;
+    /// What a write counts for at least, and at most: a sender that was interrupted meanwhile has not spent that time.
+    const WRITE: (i64, i64) = (4_000, 64_000);
 
     fn is_open(&mut self, now: Instant) -> bool {
-        let earned = match self.last {
-            Some(last) => (now - last).as_nanos() / Self::INTERVAL.as_nanos(),
-            None => 1,
-        };
-        if earned > 0 {
-            let earned = i64::try_from(earned).unwrap_or(i64::MAX);
-            self.tokens = self.tokens.saturating_add(earned).min(Self::FULL);
-            self.last = Some(now);
-        }
-        self.tokens > 0
+        let earned = self.last.map_or(0, |last| nanoseconds(now - last) / Self::SHARE);
+        self.left = self.left.saturating_add(earned).min(Self::FULL);
+        self.last = Some(now);
+        self.left > 0
     }
 
-    fn charge(&mut self, writes: usize) {
-        self.tokens = self.tokens.saturating_sub(i64::try_from(writes).unwrap_or(i64::MAX));
+    /// Writes to so many connections took so long.
+    fn charge(&mut self, writes: usize, took: Duration) {
+        let writes = i64::try_from(writes).unwrap_or(i64::MAX);
+        let (least, most) = (writes.saturating_mul(Self::WRITE.0), writes.saturating_mul(Self::WRITE.1));
+        self.left = self.left.saturating_sub(nanoseconds(took).clamp(least, most));
     }
 
     fn refill(&mut self) {
-        self.tokens = Self::FULL;
+        self.left = Self::FULL;
     }
+}
+
+fn nanoseconds(time: Duration) -> i64 {
+    i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// Whether a sender keeps its batches company. In vain with a peer that takes nothing; then it is not tried for a
@@ -868,7 +875,7 @@ mod tests {
 
     /// A publisher must not spend its time on writes of single messages just because each write goes to many.
     #[test]
-    fn a_pump_costs_a_token_for_each_connection() {
+    fn a_pump_costs_something_for_each_connection() {
         const CONNECTIONS: usize = 5;
         let context = Context::builder().transport(Nowhere).build().unwrap();
         let options = Options { reconnect_interval: Some(Duration::from_secs(3600)), ..Options::default() };
@@ -883,11 +890,13 @@ mod tests {
         let costs = [CONNECTIONS, 1, 0].map(|count| {
             base.output.budget.refill();
             (0..count).for_each(|token| driver.output_ready(token));
-            base.output.pump_or_defer(&driver, Instant::now());
-            Budget::FULL - base.output.budget.tokens
+            base.output.pump_or_defer(&driver, &World::default());
+            Budget::FULL - base.output.budget.left
         });
         drop(visit);
-        assert_eq!(costs, [CONNECTIONS as i64, 1, 0]);
+        for (cost, count) in costs.into_iter().zip([CONNECTIONS as i64, 1, 0]) {
+            assert!((count * Budget::WRITE.0..=count * Budget::WRITE.1).contains(&cost), "{count}: {cost}");
+        }
     }
 
     #[test]
@@ -910,15 +919,27 @@ mod tests {
     #[test]
     fn a_debt_is_paid_before_the_next_write() {
         let start = Instant::now();
-        let after = |intervals: u32| start + intervals * Budget::INTERVAL;
+        let at = Duration::from_nanos;
         let mut budget = Budget::default();
         assert!(budget.is_open(start));
-        budget.charge(Budget::FULL as usize + 10);
-        assert!(!budget.is_open(after(10)));
-        assert!(budget.is_open(after(11)));
-        budget.charge(1);
-        assert!(!budget.is_open(after(11)));
+        budget.charge(100, at(Budget::FULL as u64 + 400_000));
+        // A fifth of the time that passes.
+        assert!(!budget.is_open(start + at(2_000_000)));
+        assert!(budget.is_open(start + at(2_000_005)));
+        budget.charge(1, Duration::ZERO);
+        assert!(!budget.is_open(start + at(2_000_005)));
         budget.refill();
-        assert!(budget.is_open(after(11)));
+        assert!(budget.is_open(start + at(2_000_005)));
+    }
+
+    #[test]
+    fn a_write_costs_what_it_took_within_limits() {
+        let cost = |writes, took| {
+            let mut budget = Budget::default();
+            budget.charge(writes, Duration::from_micros(took));
+            Budget::FULL - budget.left
+        };
+        assert_eq!([cost(0, 50), cost(1, 0), cost(1, 10), cost(2, 50)], [0, 4_000, 10_000, 50_000]);
+        assert_eq!([cost(1, 3_000), cost(2, 3_000)], [64_000, 128_000]);
     }
 }
