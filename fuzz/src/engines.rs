@@ -128,10 +128,9 @@ impl Driven {
     pub fn feed(&mut self, bytes: &[u8], direct: bool) {
         let mut input = bytes;
         while direct && !input.is_empty() && self.error.is_none() {
-            let Some(space) = self.engine.body_to_fill() else { break };
-            assert!(!space.is_empty(), "nowhere to read into");
-            let count = space.len().min(input.len());
-            space[..count].copy_from_slice(&input[..count]);
+            let Some(mut room) = self.engine.body_to_fill() else { break };
+            assert!(!room.is_empty(), "nowhere to read into");
+            let count = room.fill(input);
             input = &input[count..];
             self.engine.body_filled(count, self.now);
             self.hear(&mut &[][..]);

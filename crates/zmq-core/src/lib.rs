@@ -47,6 +47,7 @@ mod posted;
 pub mod prefix_tree;
 mod process;
 mod reactor;
+mod room;
 pub mod security;
 mod settings;
 mod shared;

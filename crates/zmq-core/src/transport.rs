@@ -16,6 +16,7 @@ use crate::direct::Port;
 use crate::error::Result;
 use crate::options::StreamOptions;
 use crate::peer::Credentials;
+pub use crate::room::Room;
 use mio::event::Source;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -116,6 +117,15 @@ pub trait Stream: Source + Send {
     /// # Errors
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing is there; any other closes the connection.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Reads what is there, as far as there is room, into the body of a large message; otherwise as [`read`](Stream::read). A
+    /// stream over a kernel socket saves the clearing of the memory by [`Room::receive`].
+    ///
+    /// # Errors
+    /// As [`read`](Stream::read).
+    fn read_into(&mut self, room: &mut Room<'_>) -> io::Result<usize> {
+        room.read_with(|buffer| self.read(buffer))
+    }
 
     /// Writes as much as the system takes of the slices, in order; may write less than asked.
     ///

@@ -128,11 +128,10 @@ fn step(
     direct: bool,
     now: Instant,
 ) -> Option<ProtocolError> {
-    let space = if direct { engine.body_to_fill() } else { None };
+    let room = if direct { engine.body_to_fill() } else { None };
     let mut piece = &[][..];
-    if let Some(space) = space {
-        let count = length.min(rest.len()).min(space.len());
-        space[..count].copy_from_slice(&rest[..count]);
+    if let Some(mut room) = room {
+        let count = room.fill(&rest[..length.min(rest.len())]);
         *rest = &rest[count..];
         engine.body_filled(count, now);
     } else {

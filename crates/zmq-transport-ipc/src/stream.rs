@@ -11,7 +11,7 @@ use std::io::{self, ErrorKind, IoSlice, Read};
 use std::net::Shutdown;
 use zmq_core::Credentials;
 use zmq_core::options::StreamOptions;
-use zmq_core::transport::{SHORT_READ_MEANS_DRAINED, Stream, retry_interrupted};
+use zmq_core::transport::{Room, SHORT_READ_MEANS_DRAINED, Stream, retry_interrupted};
 
 /// A peer that is gone must end the connection, not raise `SIGPIPE`: the program may not be Rust's own.
 #[cfg(any(
@@ -108,6 +108,10 @@ impl Stream for IpcStream {
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         retry_interrupted(|| self.inner.read(buffer))
+    }
+
+    fn read_into(&mut self, room: &mut Room<'_>) -> io::Result<usize> {
+        retry_interrupted(|| self.inner.try_io(|| room.receive(&self.inner)))
     }
 
     fn short_read_means_drained(&self) -> bool {

@@ -10,7 +10,7 @@ use std::io::{self, IoSlice, Read};
 use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 use zmq_core::options::StreamOptions;
-use zmq_core::transport::{SHORT_READ_MEANS_DRAINED, Stream, retry_interrupted};
+use zmq_core::transport::{Room, SHORT_READ_MEANS_DRAINED, Stream, retry_interrupted};
 
 /// A peer that is gone must end the connection, not raise `SIGPIPE`: the program may not be Rust's own.
 #[cfg(any(
@@ -129,6 +129,10 @@ impl Stream for TcpStream {
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         retry_interrupted(|| self.inner.read(buffer))
+    }
+
+    fn read_into(&mut self, room: &mut Room<'_>) -> io::Result<usize> {
+        retry_interrupted(|| self.inner.try_io(|| room.receive(&self.inner)))
     }
 
     fn short_read_means_drained(&self) -> bool {

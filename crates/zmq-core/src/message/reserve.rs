@@ -26,21 +26,16 @@ pub(super) fn copy(bytes: &[u8]) -> Bytes {
     if !is_kept(bytes.len()) {
         return Bytes::copy_from_slice(bytes);
     }
-    let mut buffer = take(bytes.len()).unwrap_or_else(|| Vec::with_capacity(bytes.len()));
-    buffer.clear();
+    let mut buffer = buffer(bytes.len());
     buffer.extend_from_slice(bytes);
     share(buffer)
 }
 
-/// A buffer of `length` bytes of any content.
+/// An empty buffer with room for `length` bytes.
 pub(crate) fn buffer(length: usize) -> Vec<u8> {
-    match take(length) {
-        Some(mut buffer) => {
-            buffer.resize(length, 0);
-            buffer
-        }
-        None => vec![0; length],
-    }
+    let mut buffer = take(length).unwrap_or_else(|| Vec::with_capacity(length));
+    buffer.clear();
+    buffer
 }
 
 /// Takes a buffer over, and keeps it for others once nobody reads it any more.
@@ -150,7 +145,8 @@ mod tests {
             let bytes = copy(&vec![7; size]);
             assert!(bytes.iter().all(|byte| *byte == 7) && bytes.len() == size);
             assert_eq!(share(vec![7; size]), bytes);
-            assert_eq!(buffer(size).len(), size);
+            let buffer = buffer(size);
+            assert!(buffer.is_empty() && buffer.capacity() >= size);
         }
     }
 

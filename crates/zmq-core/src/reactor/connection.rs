@@ -175,13 +175,13 @@ impl Connection {
     /// Reads once, into the body that is arriving or into the backlog, which is empty. 0 = nothing is there.
     fn read(&mut self, env: &Env) -> Result<usize, Fault> {
         let (result, room) = match self.engine.body_to_fill() {
-            Some(body) => {
-                let result = self.stream.read(body);
-                let room = body.len();
+            Some(mut room) => {
+                let offered = room.len();
+                let result = self.stream.read_into(&mut room);
                 if let Ok(count) = result {
                     self.engine.body_filled(count, env.now);
                 }
-                (result, room)
+                (result, offered)
             }
             None => {
                 let mut buffer = buffers::take_read();

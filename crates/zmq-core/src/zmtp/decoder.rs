@@ -6,6 +6,7 @@
 use super::error::ProtocolError;
 use super::frame::{Framing, Header, MAX_HEADER};
 use crate::message::reserve;
+use crate::room::Room;
 use std::borrow::Cow;
 
 /// From how many missing bytes on it pays to read the stream straight into the body. Below, one read into the
@@ -13,9 +14,6 @@ use std::borrow::Cow;
 const DIRECT_FROM: usize = 16 * 1024;
 /// What a body may take beyond twice what arrived of it.
 const SLACK: usize = 64 * 1024;
-/// How much of new memory is cleared at a time: about what one read brings, so that the peer writes the next meanwhile
-/// and does not wait until half of a gigabyte is cleared.
-const CLEARED_AT_ONCE: usize = 1024 * 1024;
 /// The largest claim that is believed of a peer that has kept such a one.
 const BELIEVED_UP_TO: usize = 16 * 1024 * 1024;
 
@@ -96,7 +94,7 @@ impl Decoder {
             return Some((header, Cow::Borrowed(whole)));
         }
         let buffer = if length <= self.believed { reserve::buffer(length) } else { Vec::new() };
-        self.body = Some(PartialBody { header, length, buffer, filled: 0 });
+        self.body = Some(PartialBody { header, length, buffer });
         self.continue_body(input)
     }
 
@@ -111,15 +109,8 @@ impl Decoder {
     }
 
     /// Where the missing part of a large body may be read into.
-    pub fn body_to_fill(&mut self) -> Option<&mut [u8]> {
-        self.body.as_mut().filter(|body| body.missing() >= DIRECT_FROM).map(PartialBody::space)
-    }
-
-    /// `count` bytes were read into [`body_to_fill`](Decoder::body_to_fill).
-    pub fn body_filled(&mut self, count: usize) {
-        if let Some(body) = &mut self.body {
-            body.filled = body.filled.saturating_add(count).min(body.buffer.len());
-        }
+    pub fn body_to_fill(&mut self) -> Option<Room<'_>> {
+        self.body.as_mut().filter(|body| body.missing() >= DIRECT_FROM).map(PartialBody::room)
     }
 }
 
@@ -128,15 +119,13 @@ struct PartialBody {
     header: Header,
     /// How long it will be.
     length: usize,
-    /// Invariant: `filled <= buffer.len() <= length`.
+    /// What has arrived. Invariant: no longer than `length`.
     buffer: Vec<u8>,
-    /// `buffer[..filled]` has arrived; what is beyond is room for a direct read.
-    filled: usize,
 }
 
 impl PartialBody {
     fn missing(&self) -> usize {
-        self.length.saturating_sub(self.filled)
+        self.length.saturating_sub(self.buffer.len())
     }
 
     /// Keeps what `input` has of the body; returns it when it is complete.
@@ -147,40 +136,31 @@ impl PartialBody {
         if self.missing() > 0 {
             return None;
         }
-        self.buffer.truncate(self.length);
         Some(std::mem::take(&mut self.buffer))
     }
 
     fn append(&mut self, piece: &[u8]) {
-        let room = self.buffer.get_mut(self.filled..).unwrap_or_default();
-        let (into_room, beyond) = piece.split_at_checked(room.len()).unwrap_or((piece, &[]));
-        if let Some(place) = room.get_mut(..into_room.len()) {
-            place.copy_from_slice(into_room);
-        }
-        self.filled = self.filled.saturating_add(piece.len());
-        if !beyond.is_empty() {
+        if piece.len() > self.buffer.capacity().saturating_sub(self.buffer.len()) {
             // A peer that sent a few bytes is trusted with little, so that many idle ones cost little.
-            self.grow(SLACK.min(self.filled.saturating_mul(16)));
-            self.buffer.extend_from_slice(beyond);
+            let arrived = self.buffer.len().saturating_add(piece.len());
+            self.grow(arrived, SLACK.min(arrived.saturating_mul(16)));
         }
+        self.buffer.extend_from_slice(piece);
     }
 
     /// Room for a direct read; at least a little, as long as something is missing.
-    fn space(&mut self) -> &mut [u8] {
-        if self.buffer.len().saturating_sub(self.filled) < DIRECT_FROM {
-            let end = self.grow(SLACK).min(self.filled.saturating_add(CLEARED_AT_ONCE));
-            self.buffer.resize(end.max(self.buffer.len()), 0);
+    fn room(&mut self) -> Room<'_> {
+        if self.buffer.capacity().saturating_sub(self.buffer.len()) < DIRECT_FROM {
+            self.grow(self.buffer.len(), SLACK);
         }
-        self.buffer.get_mut(self.filled..).unwrap_or_default()
+        let missing = self.missing();
+        Room::new(&mut self.buffer, missing)
     }
 
-    /// Reserves twice what arrived and `slack` more, but never more than the whole; returns that.
-    fn grow(&mut self, slack: usize) -> usize {
-        let capacity = self.filled.saturating_mul(2).saturating_add(slack).min(self.length);
-        if capacity > self.buffer.capacity() {
-            self.buffer.reserve_exact(capacity.saturating_sub(self.buffer.len()));
-        }
-        capacity.max(self.buffer.len())
+    /// Reserves twice what `arrived` and `slack` more, but never more than the whole.
+    fn grow(&mut self, arrived: usize, slack: usize) {
+        let capacity = arrived.saturating_mul(2).saturating_add(slack).min(self.length);
+        self.buffer.reserve_exact(capacity.saturating_sub(self.buffer.len()));
     }
 }
 
@@ -223,7 +203,7 @@ mod tests {
         assert_eq!(decoder.body.as_ref().map(|body| body.buffer.capacity()), Some(0));
         assert!(decoder.continue_body(&mut &[1][..]).is_none());
         assert!(decoder.body.as_ref().is_some_and(|body| body.buffer.capacity() <= 32));
-        assert_eq!(decoder.body_to_fill().map(|space| space.len()), Some(SLACK + 1));
+        assert_eq!(decoder.body_to_fill().map(|room| room.len()), Some(SLACK + 1));
     }
 
     #[test]
@@ -231,7 +211,7 @@ mod tests {
         let mut decoder = expecting(100_000);
         assert!(decoder.continue_body(&mut &vec![1; 100_000][..]).is_some());
         assert!(decoder.start_body(HEADER, 100_000, &mut &[][..]).is_none());
-        assert_eq!(decoder.body_to_fill().map(|space| space.len()), Some(100_000));
+        assert_eq!(decoder.body_to_fill().map(|room| room.len()), Some(100_000));
         assert!(
             decoder.continue_body(&mut &vec![2; 100_000][..]).is_some_and(|(_, body)| *body == [2; 100_000])
         );
@@ -240,17 +220,16 @@ mod tests {
     }
 
     #[test]
-    fn new_memory_is_cleared_a_little_at_a_time() {
-        let mut decoder = expecting(64 * CLEARED_AT_ONCE);
+    fn room_for_a_body_grows_with_what_arrives() {
+        let mut decoder = expecting(64 << 20);
         let mut arrived = 0;
-        while arrived < 16 * CLEARED_AT_ONCE {
-            let space = decoder.body_to_fill().expect("much is missing").len();
-            assert!((DIRECT_FROM..=CLEARED_AT_ONCE).contains(&space), "{space}");
-            decoder.body_filled(space);
-            arrived += space;
+        while arrived < 16 << 20 {
+            let mut room = decoder.body_to_fill().expect("much is missing");
+            assert!(room.len() >= DIRECT_FROM);
+            arrived += room.fill(&[7; 100_000]);
+            let reserved = decoder.body.as_ref().map_or(0, |body| body.buffer.capacity());
+            assert!((arrived..=2 * arrived + SLACK).contains(&reserved), "{reserved}");
         }
-        let reserved = decoder.body.as_ref().map_or(0, |body| body.buffer.capacity());
-        assert!((arrived..=2 * arrived + SLACK).contains(&reserved), "{reserved}");
     }
 
     #[test]
@@ -259,11 +238,9 @@ mod tests {
         let mut decoder = expecting(expected.len());
         let mut rest = &expected[..];
         let body = loop {
-            if let Some(space) = decoder.body_to_fill() {
-                let count = space.len().min(10_007).min(rest.len());
-                space[..count].copy_from_slice(&rest[..count]);
+            if let Some(mut room) = decoder.body_to_fill() {
+                let count = room.fill(&rest[..rest.len().min(10_007)]);
                 rest = &rest[count..];
-                decoder.body_filled(count);
             }
             let (mut piece, later) = rest.split_at(rest.len().min(3001));
             rest = later;
@@ -273,15 +250,5 @@ mod tests {
         };
         assert!(*body == expected);
         assert!(rest.is_empty());
-    }
-
-    #[test]
-    fn a_false_count_is_harmless() {
-        let mut decoder = expecting(100_000);
-        decoder.body_filled(5);
-        assert!(decoder.body_to_fill().is_some());
-        decoder.body_filled(usize::MAX);
-        assert!(decoder.continue_body(&mut &[][..]).is_none());
-        assert_eq!(Decoder::default().body_to_fill(), None);
     }
 }

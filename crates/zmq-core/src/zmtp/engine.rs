@@ -16,6 +16,7 @@ use super::timers::Timers;
 use crate::message::{Frame, Message};
 use crate::options::ZmtpVersion;
 use crate::peer::Peer;
+use crate::room::Room;
 use crate::security::{Claim, Verdict};
 use crate::socket_type::SocketType;
 use std::fmt;
@@ -427,11 +428,11 @@ impl Engine {
         }
     }
 
-    /// Where the stream may be read into while a large body arrives: it saves a copy. The place grows as bytes
+    /// Where the stream may be read into while a large body arrives: it saves a copy. There is more room as bytes
     /// arrive, so ask again after each read. `None`: read elsewhere and call [`next_event`](Engine::next_event).
     ///
     /// Everything that was read before must have been given to `next_event`.
-    pub fn body_to_fill(&mut self) -> Option<&mut [u8]> {
+    pub fn body_to_fill(&mut self) -> Option<Room<'_>> {
         self.decoder.body_to_fill()
     }
 
@@ -440,7 +441,6 @@ impl Engine {
     pub fn body_filled(&mut self, count: usize, now: Instant) {
         if count > 0 {
             self.timers.received(now);
-            self.decoder.body_filled(count);
         }
     }
 

@@ -290,7 +290,7 @@ fn a_closed_engine_stays_closed() {
     }
     pull.push(&Message::from("late"));
     pull.body_filled(100, now);
-    assert_eq!(pull.body_to_fill(), None);
+    assert!(pull.body_to_fill().is_none());
     assert_eq!(pull.handle_timeout(now), Err(ProtocolError::Closed));
     assert_eq!((pull.poll_timeout(), pull.output_len(), pull.is_ready()), (None, 0, false));
 }

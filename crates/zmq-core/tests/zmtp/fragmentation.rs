@@ -166,12 +166,8 @@ fn carry(from: &mut Engine, to: &mut Engine, sizes: &[(usize, bool)]) -> Vec<Mes
         if from.output_len() == 0 {
             return heard;
         }
-        let space = if *direct { to.body_to_fill() } else { None };
-        let filled = space.map(|space| {
-            let bytes = take_some(from, (*size).min(space.len()));
-            space[..bytes.len()].copy_from_slice(&bytes);
-            bytes.len()
-        });
+        let room = if *direct { to.body_to_fill() } else { None };
+        let filled = room.map(|mut room| room.fill(&take_some(from, (*size).min(room.len()))));
         let bytes = match filled {
             Some(count) => {
                 to.body_filled(count, now);

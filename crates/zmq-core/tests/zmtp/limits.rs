@@ -69,7 +69,7 @@ fn lengths_beyond_63_bits_are_refused_and_others_are_waited_for() {
     }
     let mut pull = pull(None, 10);
     assert_eq!(feed(&mut pull, &long_frame(0, (1 << 63) - 1, &[1; 1000])), (vec![], None));
-    assert!(pull.body_to_fill().is_some_and(|space| space.len() <= 1000 + 64 * 1024));
+    assert!(pull.body_to_fill().is_some_and(|room| room.len() <= 1000 + 64 * 1024));
 }
 
 #[test]

@@ -328,9 +328,8 @@ fn sealed_frames_may_be_cut_anywhere_and_read_in_place() {
     let (mut rest, mut heard) = (&bytes[..], Vec::new());
     while !rest.is_empty() {
         let count = match pull.body_to_fill() {
-            Some(place) => {
-                let count = place.len().min(rest.len());
-                place[..count].copy_from_slice(&rest[..count]);
+            Some(mut room) => {
+                let count = room.fill(rest);
                 pull.body_filled(count, Instant::now());
                 heard.extend(messages(feed(&mut pull, &[])));
                 count

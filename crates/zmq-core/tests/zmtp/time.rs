@@ -96,7 +96,8 @@ fn any_traffic_is_a_sign_of_life() {
         feed_at(&mut engine, sign, start + ms(149));
         assert_eq!(engine.poll_timeout(), Some(start + ms(200)));
         assert_eq!(engine.handle_timeout(start + ms(200)), Ok(()));
-        if engine.body_to_fill().is_some() {
+        if let Some(mut room) = engine.body_to_fill() {
+            assert_eq!(room.fill(b"x"), 1);
             engine.body_filled(1, start + ms(249));
             assert_eq!(engine.handle_timeout(start + ms(250)), Ok(()));
         }
