@@ -188,7 +188,7 @@ impl SocketBase {
         self.set_linger(options.linger);
         self.settings = Settings::new(self.socket_type(), options);
         self.core.shared.set_settings(self.settings.clone());
-        self.spin = Spin::new(self.settings.options.busy_wait);
+        self.spin.allow(self.settings.options.busy_wait);
         Ok(())
     }
 

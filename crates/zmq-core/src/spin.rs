@@ -37,6 +37,11 @@ impl Spin {
         Spin { allowed, short: 0, skip: 0, penalty: 0 }
     }
 
+    /// Changes whether it may be tried; what was learnt of recent waits stays.
+    pub(crate) fn allow(&mut self, allowed: bool) {
+        self.allowed = allowed;
+    }
+
     pub(crate) fn is_worthwhile(&mut self) -> bool {
         if !self.allowed {
             return false;
@@ -89,7 +94,10 @@ mod tests {
     #[test]
     fn it_is_tried_after_short_waits_if_that_is_allowed() {
         assert!(after_short_waits(true).is_worthwhile());
-        assert!(!after_short_waits(false).is_worthwhile());
+        let mut spin = after_short_waits(false);
+        assert!(!spin.is_worthwhile());
+        spin.allow(true);
+        assert!(spin.is_worthwhile(), "recent waits are remembered");
     }
 
     #[test]

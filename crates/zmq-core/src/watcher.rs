@@ -191,7 +191,7 @@ impl Watcher {
     /// Whether a [`wait`](Watcher::wait) may try for a moment before it sleeps, as
     /// [`Options::busy_wait`](crate::Options::busy_wait) says. Default on.
     pub fn set_busy_wait(&mut self, busy_wait: bool) {
-        self.spin = Spin::new(busy_wait);
+        self.spin.allow(busy_wait);
     }
 
     /// Whether a signal handler has ended the last [`wait`](Watcher::wait), if it

@@ -221,6 +221,7 @@ mod tests {
 
     #[test]
     fn room_for_a_body_grows_with_what_arrives() {
+        assert!(Decoder::default().body_to_fill().is_none());
         let mut decoder = expecting(64 << 20);
         let mut arrived = 0;
         while arrived < 16 << 20 {
