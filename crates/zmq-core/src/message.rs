@@ -170,7 +170,8 @@ impl HeapBody {
         HeapBody(copy_in_block(body).map_or_else(|| Place::Shared(reserve::copy(body)), Place::Block))
     }
 
-    /// Whether somebody else may hold the same bytes.
+    /// Whether somebody else may hold the same bytes. `false` is certain; `true` may be said of a large body that is ours
+    /// alone and whose memory is used again.
     pub fn may_be_shared(&self) -> bool {
         match &self.0 {
             Place::Shared(bytes) => !bytes.is_unique(),

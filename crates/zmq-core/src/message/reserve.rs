@@ -1,16 +1,17 @@
 //! Large bodies that were let go, for the next large bodies.
 //!
 //! Memory that comes from the system costs more than the copy into it: page by page a fault and a cleared page, and as
-//! much again on its way back; the allocator gives such sizes back at once. So a few of them are kept, and what was let go
-//! last, which a cache may still have, is taken first.
+//! much again on its way back; the allocator gives the largest back at once, and of smaller ones the end of its heap, again
+//! and again. So a few are kept, and what was let go last, which a cache may still have, is taken first.
 
+use super::block;
 use crate::sync::try_lock;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
-/// Smaller ones the allocator keeps for itself.
-const SMALLEST: usize = 32 * 1024;
+/// Smaller ones share blocks.
+const SMALLEST: usize = block::LARGEST + 1;
 /// For larger ones the copy outweighs the rest.
 const LARGEST: usize = 2 * 1024 * 1024;
 /// What is kept in all, at most.

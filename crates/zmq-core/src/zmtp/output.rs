@@ -11,8 +11,8 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
-/// The largest shared body that is copied.
-const COPIED_UP_TO: usize = 8 * 1024;
+/// The largest shared body that is copied; one made by a copy into a block is no larger.
+const COPIED_UP_TO: usize = 4 * 1024;
 /// The largest body that is sealed in the buffer: one write's worth, and a little.
 const SEALED_IN_PLACE_UP_TO: usize = 68 * 1024;
 /// How many taken bytes may stay in the buffer while others wait.
@@ -299,8 +299,8 @@ mod tests {
         let mut whole = Output::default();
         fill(&mut whole);
         let expected = taken_in_steps(&mut whole, usize::MAX);
-        assert_eq!(expected.len(), 3 + 2 * (9 + 8193) + 2 + 309 + 6);
-        for step in [1, 2, 3, 5, 100, 8192, 8193, 10_000] {
+        assert_eq!(expected.len(), 3 + 2 * (9 + 4097) + 2 + 309 + 6);
+        for step in [1, 2, 3, 5, 100, 4096, 4097, 10_000] {
             let mut output = Output::default();
             fill(&mut output);
             assert_eq!(taken_in_steps(&mut output, step), expected, "step {step}");
