@@ -28,7 +28,7 @@ pub(crate) struct SocketShared {
     pub(crate) monitor: Hub,
     /// What a SUB or XSUB is subscribed to. Held while a change is written to the pipes, and while a fresh
     /// connection sends what is held, so that each publisher gets each change exactly once.
-    pub(crate) subscriptions: Mutex<Subscriptions>,
+    pub(crate) subscriptions: Mutex<Arc<Subscriptions>>,
     /// Every call fails: the context was shut down, or this is a forked child.
     terminated: AtomicBool,
     pipe_ids: Mutex<Slab<()>>,

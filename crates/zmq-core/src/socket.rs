@@ -219,8 +219,9 @@ impl SocketBase {
     }
 
     /// What a SUB or XSUB is subscribed to. While it is locked no fresh connection can ask for it: change it, take
-    /// the news, and tell the pipes, all under the lock.
-    pub fn subscriptions(&self) -> MutexGuard<'_, Subscriptions> {
+    /// the news, and tell the pipes, all under the lock. Who keeps a reference, to look at them without the lock, gives it
+    /// up before a change, which would copy them otherwise.
+    pub fn subscriptions(&self) -> MutexGuard<'_, Arc<Subscriptions>> {
         lock(&self.core.shared.subscriptions)
     }
 }

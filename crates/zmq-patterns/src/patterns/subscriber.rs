@@ -13,6 +13,8 @@ use zmq_core::{Message, Peer, PipeEvent, Result, SocketBase, SocketType};
 pub struct Subscriber {
     incoming: FairQueue,
     publishers: FanOut,
+    /// The subscriptions as they were changed last, to look at without a lock. `None`: there have been none.
+    filter: Option<Arc<Subscriptions>>,
     /// A message that passed the filter when it was asked whether there is one.
     next: Option<Message>,
 }
@@ -50,6 +52,7 @@ impl Subscriber {
         change: impl FnOnce(&mut Subscriptions) -> bool,
     ) {
         let (mut news, mut sent) = (Vec::new(), 0);
+        self.filter = None;
         let mut subscriptions = base.subscriptions();
         base.take_events(&mut news);
         let (fresh, others): (Vec<_>, Vec<_>) =
@@ -59,10 +62,11 @@ impl Subscriber {
                 self.publishers.attach(outlet);
             }
         }
-        if change(&mut subscriptions) {
+        if change(Arc::make_mut(&mut subscriptions)) {
             let message = subscription(subscribe, topic);
             sent = message.size() * self.publishers.send_to_all(&message);
         }
+        self.filter = Some(subscriptions.clone());
         drop(subscriptions);
         for event in others {
             self.handle(event, base);
@@ -72,16 +76,18 @@ impl Subscriber {
         }
     }
 
-    fn passes(message: &Message, base: &SocketBase) -> bool {
+    #[inline]
+    fn passes(&self, message: &Message, base: &SocketBase) -> bool {
+        let matches = |filter: &Arc<Subscriptions>| filter.matches(message.body());
         base.socket_type() != SocketType::Sub
-            || base.subscriptions().matches(message.body()) != base.options().invert_matching
+            || self.filter.as_ref().is_some_and(matches) != base.options().invert_matching
     }
 
     /// Puts the next message that is subscribed to into `into`. `false`: there is none.
     #[inline]
     fn receive_matching(&mut self, into: &mut Message, base: &mut SocketBase) -> bool {
         while self.incoming.receive(into).is_some() {
-            if Subscriber::passes(into, base) {
+            if self.passes(into, base) {
                 return true;
             }
             base.count_unread();
