@@ -44,12 +44,14 @@ impl Frame {
     /// A frame with a copy of `bytes`.
     #[inline]
     pub fn copy_from(bytes: &[u8]) -> Frame {
-        match Storage::copy_of(bytes) {
-            Some(storage) => Frame(storage),
-            None => Frame::large_copy(bytes),
+        if bytes.len() <= Self::INLINE_CAPACITY {
+            Frame(Storage::copy_of(bytes))
+        } else {
+            Frame::large_copy(bytes)
         }
     }
 
+    #[inline(never)]
     fn large_copy(bytes: &[u8]) -> Frame {
         match copy_in_block(bytes) {
             Some(piece) => Frame(Storage::in_block(piece)),
@@ -168,6 +170,12 @@ impl HeapBody {
     #[inline]
     pub fn copy_from(body: &[u8]) -> HeapBody {
         HeapBody(copy_in_block(body).map_or_else(|| Place::Shared(reserve::copy(body)), Place::Block))
+    }
+
+    /// A copy of `body` in a block, unless it is too large.
+    #[inline]
+    pub fn copy_in_block(body: &[u8]) -> Option<HeapBody> {
+        copy_in_block(body).map(|piece| HeapBody(Place::Block(piece)))
     }
 
     /// Whether somebody else may hold the same bytes. `false` is certain; `true` may be said of a large body that is ours
@@ -410,6 +418,16 @@ impl Message {
             Content::Body(storage) => Frames::One(Frame(storage)),
             Content::Shared(bytes) => Frames::One(Frame::from(bytes)),
             Content::Many(frames) => Frames::Many(frames),
+        }
+    }
+
+    /// Replaces what is in it by one frame, with a copy of `body`. Cheaper than another message: it does not move.
+    #[inline]
+    pub fn set(&mut self, body: &[u8]) {
+        if body.len() <= Frame::INLINE_CAPACITY {
+            self.0.fill(body);
+        } else {
+            *self = Message(Frame::large_copy(body).0);
         }
     }
 

@@ -271,8 +271,9 @@ impl Socket {
 
     /// Who sent the message that was received last; not known of sockets in this process.
     #[inline]
-    pub(crate) fn peer(&mut self) -> Option<Arc<Peer>> {
-        self.any.last_peer().ok().flatten().filter(|peer| peer.zmtp.is_some())
+    pub(crate) fn with_peer(&mut self, look: impl FnOnce(Option<&Arc<Peer>>)) {
+        // No error: it has received just now.
+        let _ = self.any.with_last_peer(|peer| look(peer.filter(|peer| peer.zmtp.is_some())));
     }
 
     /// Whether it is in the middle of a message that is received.

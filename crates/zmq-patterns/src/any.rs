@@ -209,7 +209,17 @@ impl AnySocket {
     /// # Errors
     /// As there.
     pub fn last_peer(&mut self) -> Result<Option<Arc<Peer>>> {
-        self.with(|state| state.last_peer())
+        self.with_last_peer(|peer| peer.cloned())
+    }
+
+    /// As [`last_peer`](AnySocket::last_peer), lent. For bindings, which ask after each message and need a reference of their
+    /// own only when it is another peer than before.
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn with_last_peer<R>(&mut self, look: impl FnOnce(Option<&Arc<Peer>>) -> R) -> Result<R> {
+        self.with(|state| look(state.last_peer()))
     }
 
     /// As [`Socket::subscribe`](crate::Socket::subscribe).

@@ -45,7 +45,7 @@ pub trait Pattern: Send + 'static {
     fn is_at_hand(&mut self) -> bool;
 
     /// Who sent the message that was received last, as far as that is known.
-    fn last_peer(&self) -> Option<Arc<Peer>>;
+    fn last_peer(&self) -> Option<&Arc<Peer>>;
 
     /// Adds a subscription or takes one back; `false`: there was none to take back.
     ///
@@ -86,7 +86,7 @@ impl Pattern for Box<dyn Pattern> {
         (**self).is_at_hand()
     }
 
-    fn last_peer(&self) -> Option<Arc<Peer>> {
+    fn last_peer(&self) -> Option<&Arc<Peer>> {
         (**self).last_peer()
     }
 

@@ -267,7 +267,7 @@ impl Pattern for RouterPattern {
         !self.arrivals.is_empty() || self.incoming.is_at_hand()
     }
 
-    fn last_peer(&self) -> Option<Arc<Peer>> {
+    fn last_peer(&self) -> Option<&Arc<Peer>> {
         if self.took_arrival { None } else { self.incoming.last_peer() }
     }
 }

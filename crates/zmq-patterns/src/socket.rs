@@ -448,7 +448,7 @@ impl<P: Pattern> State<P> {
         Ok(())
     }
 
-    pub(crate) fn last_peer(&self) -> Option<Arc<Peer>> {
+    pub(crate) fn last_peer(&self) -> Option<&Arc<Peer>> {
         self.pattern.pattern.as_ref()?.last_peer()
     }
 
@@ -751,7 +751,7 @@ impl<K: CanReceive, E: Environment> Socket<K, E> {
     /// # Errors
     /// [`Error::Terminated`].
     pub fn last_peer(&mut self) -> Result<Option<Arc<Peer>>> {
-        self.with(|state| state.last_peer())
+        self.with(|state| state.last_peer().cloned())
     }
 }
 

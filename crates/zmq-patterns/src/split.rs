@@ -142,7 +142,7 @@ impl<K: CanSplit> Receiver<K> {
 
     /// As [`Socket::last_peer`](crate::Socket::last_peer).
     pub fn last_peer(&self) -> Option<Arc<Peer>> {
-        self.state.last_peer()
+        self.state.last_peer().cloned()
     }
 
     /// The numbers of the whole socket so far.

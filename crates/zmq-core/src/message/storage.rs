@@ -91,17 +91,29 @@ impl Storage {
         Storage { inline: Inline { head: [0; HEAD], tail: [0; 8] } }
     }
 
-    /// A copy of `body`, if it fits in place.
+    /// A copy of the beginning of `body`: of what fits in place.
     #[inline]
-    pub(super) fn copy_of(body: &[u8]) -> Option<Storage> {
-        let mut inline = Inline { head: [0; HEAD], tail: [0; 8] };
-        let (head, rest) = body.split_at(body.len().min(HEAD));
-        if !rest.is_empty() {
-            inline.tail.get_mut(..CAPACITY - HEAD)?.get_mut(..rest.len())?.copy_from_slice(rest);
+    pub(super) fn copy_of(body: &[u8]) -> Storage {
+        let mut storage = Storage::empty();
+        storage.fill(body);
+        storage
+    }
+
+    /// Replaces the content by a copy of the beginning of `body`: of what fits in place.
+    #[inline]
+    pub(super) fn fill(&mut self, body: &[u8]) {
+        if self.tag() > CAPACITY as u8 {
+            *self = Storage::empty();
         }
-        inline.tail = with_tag(inline.tail, body.len() as u8);
+        // SAFETY: the tag says, or says now, that it is this field, all of which is initialized then.
+        let inline = unsafe { &mut self.inline };
+        let length = body.len().min(CAPACITY);
+        let (head, rest) = body[..length].split_at(length.min(HEAD));
+        if !rest.is_empty() {
+            inline.tail[..rest.len()].copy_from_slice(rest);
+        }
+        inline.tail = with_tag(inline.tail, length as u8);
         inline.head[..head.len()].copy_from_slice(head);
-        Some(Storage { inline })
     }
 
     /// The first `length` bytes of `window`, at most all. Cheaper than a copy whose size is not known beforehand.
@@ -269,7 +281,11 @@ mod tests {
                     let mut window = [0xAA; CAPACITY];
                     window[..body.len()].copy_from_slice(body);
                     let storage = Storage::of_window(&window, body.len() as u8);
-                    prop_assert_eq!(view(&storage), view(&Storage::copy_of(body).expect("fits")));
+                    prop_assert_eq!(view(&storage), view(&Storage::copy_of(body)));
+                    for mut filled in [Storage::of_window(&[7; CAPACITY], 70), Storage::shared(Bytes::from(vec![7; 99]))] {
+                        filled.fill(body);
+                        prop_assert_eq!(view(&filled), view(&storage));
+                    }
                     storage
                 }
                 [body] if body.len() % 2 == 0 => Storage::shared(Bytes::from(body.clone())),

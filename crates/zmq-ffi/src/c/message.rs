@@ -274,12 +274,17 @@ impl Msg {
     /// Lets go of what is in it; it is empty then.
     #[inline]
     fn clear(&mut self) {
+        self.clear_body();
+        self.more = false;
+        self.set_peer(None);
+    }
+
+    #[inline]
+    fn clear_body(&mut self) {
         if self.kind != INLINE {
             self.clear_place();
         }
         self.length = 0;
-        self.more = false;
-        self.set_peer(None);
     }
 
     fn clear_place(&mut self) {
@@ -294,7 +299,15 @@ impl Msg {
         }
     }
 
-    fn set_peer(&mut self, peer: Option<Arc<Peer>>) {
+    /// Most often it is the same as that of the message before: then nothing is counted.
+    #[inline]
+    fn set_peer(&mut self, peer: Option<&Arc<Peer>>) {
+        if self.peer != peer.map_or(std::ptr::null(), Arc::as_ptr) {
+            self.replace_peer(peer.cloned());
+        }
+    }
+
+    fn replace_peer(&mut self, peer: Option<Arc<Peer>>) {
         let before = std::mem::replace(&mut self.peer, peer.map_or(std::ptr::null(), Arc::into_raw));
         if !before.is_null() {
             // SAFETY: made by `Arc::into_raw`, and forgotten here.
@@ -333,7 +346,7 @@ impl Msg {
                 self.write(HEAP, shared);
             }
         }
-        copy.set_peer(self.peer());
+        copy.replace_peer(self.peer());
         copy
     }
 }
@@ -364,19 +377,22 @@ fn receive(msg: &mut Msg, handle: *const c_void, flags: c_int) -> Result<usize> 
                 msg.clear();
             }
         })?;
-        msg.clear();
+        msg.clear_body();
         let body = socket.frame();
         let length = body.len();
         if length <= ROOM {
             msg.copy_in(body);
         } else if length <= Frame::INLINE_CAPACITY {
-            // A frame has room for it in place, a message of C's has not.
-            msg.write(HEAP, HeapBody::copy_from(body));
+            // A frame has room for it in place, a message of C's has not. Written in each case by itself, it goes straight there.
+            match HeapBody::copy_in_block(body) {
+                Some(copy) => msg.write(HEAP, copy),
+                None => msg.write(HEAP, HeapBody::copy_from(body)),
+            }
         } else {
             msg.put(socket.take_frame());
         }
         msg.more = socket.has_more();
-        msg.set_peer(socket.peer());
+        socket.with_peer(|peer| msg.set_peer(peer));
         Ok(length)
     })
 }

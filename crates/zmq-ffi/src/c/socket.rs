@@ -128,8 +128,9 @@ exported! {
 
     /// Sends a copy of a buffer as the next frame.
     fn zmq_send(socket: *mut c_void, buffer: *const c_void, length: usize, flags: c_int) -> c_int, or -1, {
+        let mut frame = Message::from(Frame::new());
         // SAFETY: a buffer of this length.
-        let mut frame = Message::from(Frame::copy_from(unsafe { bytes(buffer, length) }?));
+        frame.set(unsafe { bytes(buffer, length) }?);
         send(socket, &mut frame, flags)
     }
 

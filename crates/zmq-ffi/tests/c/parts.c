@@ -249,6 +249,59 @@ static void over (void *context, const char *wild)
     zmq_close (pull);
 }
 
+/* Who sent the next frame, as the message knows it in which the others were received before. */
+static void sender (void *socket, zmq_msg_t *msg)
+{
+    if (zmq_msg_recv (msg, socket, 0) < 0)
+        puts (zmq_strerror (zmq_errno ()));
+    const char *type = zmq_msg_gets (msg, "Socket-Type");
+    printf ("%.*s from %s\n", (int) zmq_msg_size (msg), (char *) zmq_msg_data (msg), type ? type : "nobody");
+}
+
+static void senders (void *context)
+{
+    void *router = zmq_socket (context, ZMQ_ROUTER), *near = zmq_socket (context, ZMQ_DEALER);
+    void *dealer = zmq_socket (context, ZMQ_DEALER), *req = zmq_socket (context, ZMQ_REQ);
+    char endpoint[100];
+    size_t size = sizeof endpoint;
+    int wait = 100;
+    zmq_setsockopt (dealer, ZMQ_ROUTING_ID, "dealer", 6);
+    zmq_setsockopt (req, ZMQ_ROUTING_ID, "req", 3);
+    zmq_setsockopt (near, ZMQ_ROUTING_ID, "near", 4);
+    zmq_bind (router, "inproc://senders");
+    zmq_bind (router, "tcp://127.0.0.1:*");
+    zmq_getsockopt (router, ZMQ_LAST_ENDPOINT, endpoint, &size);
+    zmq_connect (dealer, endpoint);
+    zmq_connect (req, endpoint);
+    zmq_connect (near, "inproc://senders");
+
+    zmq_msg_t msg;
+    zmq_msg_init (&msg);
+    zmq_send (dealer, "one", 3, 0);
+    sender (router, &msg);
+    sender (router, &msg);
+    zmq_send (dealer, "two", 3, 0);
+    sender (router, &msg);
+    sender (router, &msg);
+    zmq_send (req, "three", 5, 0);
+    sender (router, &msg);
+    sender (router, &msg);
+    sender (router, &msg);
+    zmq_send (near, "four", 4, 0);
+    sender (router, &msg);
+    sender (router, &msg);
+    zmq_send (dealer, "five", 4, 0);
+    sender (router, &msg);
+    sender (router, &msg);
+    zmq_setsockopt (router, ZMQ_RCVTIMEO, &wait, sizeof wait);
+    sender (router, &msg);
+    zmq_msg_close (&msg);
+    zmq_close (router);
+    zmq_close (dealer);
+    zmq_close (req);
+    zmq_close (near);
+}
+
 int main (void)
 {
     setvbuf (stdout, NULL, _IOLBF, 0);
@@ -258,5 +311,6 @@ int main (void)
     over (context, "inproc://parts");
     over (context, "tcp://127.0.0.1:*");
     over (context, "ipc://*");
+    senders (context);
     return zmq_ctx_term (context);
 }

@@ -21,7 +21,7 @@ pub(crate) trait Incoming: Send + Default + 'static {
     fn try_receive(&mut self, into: &mut Message, base: &mut SocketBase) -> Result<bool>;
     fn can_receive(&mut self) -> bool;
     fn is_at_hand(&mut self) -> bool;
-    fn last_peer(&self) -> Option<Arc<Peer>>;
+    fn last_peer(&self) -> Option<&Arc<Peer>>;
 }
 
 /// Both.
@@ -70,7 +70,7 @@ impl<O: Outgoing, I: Incoming> Pattern for Duplex<O, I> {
         self.incoming.is_at_hand()
     }
 
-    fn last_peer(&self) -> Option<Arc<Peer>> {
+    fn last_peer(&self) -> Option<&Arc<Peer>> {
         self.incoming.last_peer()
     }
 }
@@ -130,7 +130,7 @@ impl Incoming for FairQueue {
         FairQueue::is_at_hand(self)
     }
 
-    fn last_peer(&self) -> Option<Arc<Peer>> {
+    fn last_peer(&self) -> Option<&Arc<Peer>> {
         FairQueue::last_peer(self)
     }
 }
@@ -181,7 +181,7 @@ impl Incoming for Silent {
         false
     }
 
-    fn last_peer(&self) -> Option<Arc<Peer>> {
+    fn last_peer(&self) -> Option<&Arc<Peer>> {
         None
     }
 }

@@ -275,7 +275,7 @@ impl Pattern for Publisher {
         !self.shown.is_empty()
     }
 
-    fn last_peer(&self) -> Option<Arc<Peer>> {
+    fn last_peer(&self) -> Option<&Arc<Peer>> {
         let PeerKey { id, serial } = self.last_shown?;
         self.incoming.peer(id, Some(serial))
     }

@@ -110,7 +110,7 @@ impl Pattern for Replier {
         self.incoming.is_at_hand()
     }
 
-    fn last_peer(&self) -> Option<Arc<Peer>> {
+    fn last_peer(&self) -> Option<&Arc<Peer>> {
         self.incoming.last_peer()
     }
 }

@@ -155,7 +155,7 @@ impl Pattern for Requester {
         self.incoming.is_at_hand()
     }
 
-    fn last_peer(&self) -> Option<Arc<Peer>> {
+    fn last_peer(&self) -> Option<&Arc<Peer>> {
         self.incoming.last_peer()
     }
 }

@@ -149,7 +149,7 @@ impl Pattern for Subscriber {
         self.next.is_some() || self.incoming.is_at_hand()
     }
 
-    fn last_peer(&self) -> Option<Arc<Peer>> {
+    fn last_peer(&self) -> Option<&Arc<Peer>> {
         self.incoming.last_peer()
     }
 
