@@ -480,6 +480,18 @@ impl Message {
         Message::from(tail)
     }
 
+    /// Takes the first `count` frames off, an envelope, as a list: that in which they were, if one frame stays, which costs
+    /// nothing.
+    pub fn take_front(&mut self, count: usize) -> Vec<Frame> {
+        let mut front = std::mem::take(self).into_frames();
+        let rest = match front.len().checked_sub(count) {
+            Some(1) => front.pop().map(Message::from),
+            _ => Some(Message::from(front.split_off(count.min(front.len())))),
+        };
+        *self = rest.unwrap_or_default();
+        front
+    }
+
     /// The number of frames.
     pub fn len(&self) -> usize {
         self.frames().len()
@@ -514,6 +526,14 @@ impl Message {
         match self.take_apart() {
             Frames::One(frame) => vec![frame],
             Frames::Many(frames) => frames,
+        }
+    }
+
+    /// Moves the frames to the end of a list. Cheaper than to iterate over them: a single one needs no list of its own.
+    pub fn append_to(self, list: &mut Vec<Frame>) {
+        match self.take_apart() {
+            Frames::One(frame) => list.push(frame),
+            Frames::Many(mut frames) => list.append(&mut frames),
         }
     }
 
@@ -714,6 +734,15 @@ mod tests {
         assert_eq!(message.pop_front(), Some(Frame::from("body")));
         assert_eq!(message.pop_front(), None);
         assert!(message.is_empty());
+        let frames = [Frame::from("id"), Frame::new(), Frame::from("a"), Frame::from("b")];
+        for count in 0..6 {
+            let (mut message, at) = (Message::from(frames.clone()), count.min(4));
+            assert_eq!(message.take_front(count), frames[..at]);
+            assert_eq!(message.frames(), &frames[at..]);
+            let mut list = vec![Frame::from("first")];
+            message.append_to(&mut list);
+            assert_eq!(list[1..], frames[at..]);
+        }
     }
 
     #[test]

@@ -32,13 +32,11 @@ impl Replier {
 
     /// Takes the envelope off a request; `None` if it has no envelope or no body.
     fn open(peer: PipeId, request: &mut Message) -> Option<Asked> {
-        let delimiter = request.iter().position(|frame| frame.is_empty())?;
-        let body = request.split_off(delimiter + 1);
-        if body.is_empty() {
+        let envelope = request.iter().position(|frame| frame.is_empty())? + 1;
+        if request.len() == envelope {
             return None;
         }
-        let envelope = std::mem::replace(request, body).into_frames();
-        Some(Asked { peer, envelope })
+        Some(Asked { peer, envelope: request.take_front(envelope) })
     }
 }
 
@@ -60,7 +58,7 @@ impl Pattern for Replier {
             return Err(Error::State { hint: OUT_OF_TURN_SEND });
         };
         let size = message.size();
-        envelope.extend(std::mem::take(message));
+        std::mem::take(message).append_to(&mut envelope);
         let mut reply = Message::from(envelope);
         let Some(outlet) = self.outlets.get_mut(peer) else {
             base.count_unroutable();

@@ -17,6 +17,8 @@ pub struct Requester {
     /// Replies that are still to come from each peer to requests that were given up, so that the next reply is not
     /// mistaken. Only without correlation, where replies bear no number.
     stale: HashMap<PipeId, u32>,
+    /// An empty list: that of the last reply, for the next request.
+    list: Vec<Frame>,
 }
 
 /// The request that waits for its reply.
@@ -25,6 +27,9 @@ struct Awaited {
     /// Its number, with `req_correlate`.
     id: Option<u32>,
 }
+
+/// The longest list that is kept for the next request.
+const KEPT: usize = 16;
 
 const OUT_OF_TURN_SEND: &str = "a REQ sends again after it has received the reply; receive it, or reset() the socket, or set `req_relaxed`";
 const OUT_OF_TURN_RECEIVE: &str = "a REQ receives after it has sent a request; send one first";
@@ -42,19 +47,21 @@ impl Requester {
             self.next_id = self.next_id.wrapping_add(1);
             self.next_id
         });
-        let mut frames = Vec::with_capacity(body.len() + 2);
+        let mut frames = std::mem::take(&mut self.list);
+        frames.reserve(body.len() + 2);
         frames.extend(id.map(|id| Frame::from(id.to_be_bytes())));
         frames.push(Frame::new());
-        frames.extend(body);
+        body.append_to(&mut frames);
         (Message::from(frames), id)
     }
 
     /// Throws away what came before a request is sent, as libzmq does. Without numbers a second reply to the last request
     /// would pass for the reply to the next; and replies to requests that are given up, one after the other, would fill the
-    /// pipe.
+    /// pipe. The pipes are not asked to report: the reply is still to come.
     fn discard_replies(&mut self, base: &SocketBase) {
         let mut reply = Message::new();
-        while let Some(peer) = self.incoming.receive(&mut reply) {
+        while self.incoming.is_at_hand() {
+            let Some(peer) = self.incoming.receive(&mut reply) else { return };
             let _ = self.open(peer, &mut reply);
             base.count_unread();
         }
@@ -70,14 +77,25 @@ impl Requester {
             return None;
         }
         let awaited = self.awaited.as_ref().filter(|awaited| awaited.peer == peer)?;
+        let (mut body, mut envelope) = (message.frames(), 1);
         if let Some(id) = awaited.id {
-            message.pop_front().filter(|frame| *frame == id.to_be_bytes())?;
+            let number;
+            (number, body) = body.split_first()?;
+            envelope += 1;
+            if *number != id.to_be_bytes() {
+                return None;
+            }
         }
-        message.pop_front().filter(Frame::is_empty)?;
-        if message.is_empty() {
+        let (delimiter, body) = body.split_first()?;
+        if !delimiter.is_empty() || body.is_empty() {
             return None;
         }
         self.awaited = None;
+        let mut list = message.take_front(envelope);
+        list.clear();
+        if list.capacity() <= KEPT {
+            self.list = list;
+        }
         Some(())
     }
 }
