@@ -66,6 +66,7 @@ impl Joint {
         }
     }
 
+    #[inline]
     fn key(&self) -> Option<&Arc<PipeKey>> {
         self.far.get()
     }
@@ -425,6 +426,7 @@ impl Inlet {
     }
 
     /// Whether a message is there.
+    #[inline]
     pub fn has_message(&mut self) -> bool {
         !self.reader.is_empty()
     }

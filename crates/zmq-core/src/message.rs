@@ -97,6 +97,7 @@ impl Frame {
     }
 
     /// Whether the body is empty.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -89,6 +89,7 @@ impl SocketShared {
         self.outgoing.nudge();
     }
 
+    #[inline]
     pub(crate) fn is_terminated(&self) -> bool {
         self.terminated.load(Ordering::Acquire)
     }

@@ -5,7 +5,7 @@ use crate::direct::Port;
 use crate::driver::{BATCH, Driver, Visit};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
-use crate::mailbox::{Mailbox, PipeEvent};
+use crate::mailbox::PipeEvent;
 use crate::monitor::{Event, Monitor};
 use crate::options::Options;
 use crate::process::Process;
@@ -423,7 +423,9 @@ impl SocketBase {
     /// Whether [`take_events`](SocketBase::take_events) has something.
     #[inline]
     pub fn has_events(&self) -> bool {
-        self.mailboxes().any(Mailbox::is_pending)
+        let shared = &self.core.shared;
+        self.direction != Direction::Incoming && shared.outgoing.is_pending()
+            || self.direction != Direction::Outgoing && shared.incoming.is_pending()
     }
 
     /// Moves the news about the pipes to the end of `into`, in order; the outlet of a pipe comes before its inlet.
@@ -438,13 +440,6 @@ impl SocketBase {
             self.core.shared.outgoing.take(into);
         }
         into[before..].rotate_left(incoming);
-    }
-
-    fn mailboxes(&self) -> impl Iterator<Item = &Mailbox> {
-        let shared = &self.core.shared;
-        let outgoing = (self.direction != Direction::Incoming).then_some(&shared.outgoing);
-        let incoming = (self.direction != Direction::Outgoing).then_some(&shared.incoming);
-        outgoing.into_iter().chain(incoming)
     }
 }
 

@@ -172,6 +172,7 @@ impl AnySocket {
     ///
     /// # Errors
     /// As there, and [`Error::State`] if the type does not receive.
+    #[inline]
     pub fn recv_into(&mut self, into: &mut Message) -> Result<()> {
         self.cell.receive(into, |state| Patience::timeout(state.base.options().recv_timeout))
     }
@@ -190,6 +191,7 @@ impl AnySocket {
     ///
     /// # Errors
     /// As there, and [`Error::State`] if the type does not receive.
+    #[inline]
     pub fn try_recv_into(&mut self, into: &mut Message) -> Result<()> {
         self.cell.receive(into, |_| Patience::Now)
     }
@@ -281,6 +283,7 @@ impl AnySocket {
         self.with(|state| state.with_pattern(|pattern, base| pattern.change_subscription(topic, add, base)))??
     }
 
+    #[inline]
     fn with<R>(&mut self, work: impl FnOnce(&mut State<Box<dyn Pattern>>) -> R) -> Result<R> {
         self.cell.with(work).ok_or(Error::Terminated)
     }

@@ -109,11 +109,13 @@ impl FairQueue {
     }
 
     /// Who the message was from that was received last. `None`: none was, or its pipe has another peer now.
+    #[inline]
     pub fn last_peer(&self) -> Option<&Arc<Peer>> {
         self.peer(self.last?, None)
     }
 
     /// Who is, or was, behind the pipe `id`: the one with this serial number, or whoever it is.
+    #[inline]
     pub fn peer(&self, id: PipeId, serial: Option<u32>) -> Option<&Arc<Peer>> {
         let (known, peer) = self.peers.get(id)?.as_ref()?;
         serial.is_none_or(|serial| serial == *known).then_some(peer)

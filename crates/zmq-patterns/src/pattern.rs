@@ -62,10 +62,12 @@ impl Pattern for Box<dyn Pattern> {
         (**self).handle(event, base);
     }
 
+    #[inline]
     fn try_send(&mut self, message: &mut Message, base: &mut SocketBase) -> Result<bool> {
         (**self).try_send(message, base)
     }
 
+    #[inline]
     fn try_receive(&mut self, into: &mut Message, base: &mut SocketBase) -> Result<bool> {
         (**self).try_receive(into, base)
     }
@@ -82,10 +84,12 @@ impl Pattern for Box<dyn Pattern> {
         (**self).can_receive(base)
     }
 
+    #[inline]
     fn is_at_hand(&mut self) -> bool {
         (**self).is_at_hand()
     }
 
+    #[inline]
     fn last_peer(&self) -> Option<&Arc<Peer>> {
         (**self).last_peer()
     }

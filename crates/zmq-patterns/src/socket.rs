@@ -217,6 +217,7 @@ pub(crate) enum Patience {
 }
 
 impl Patience {
+    #[inline]
     pub(crate) fn timeout(timeout: Option<Duration>) -> Patience {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         Patience::Until { deadline, after: timeout.unwrap_or(Duration::MAX) }
@@ -448,6 +449,7 @@ impl<P: Pattern> State<P> {
         Ok(())
     }
 
+    #[inline]
     pub(crate) fn last_peer(&self) -> Option<&Arc<Peer>> {
         self.pattern.pattern.as_ref()?.last_peer()
     }

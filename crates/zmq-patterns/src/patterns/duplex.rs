@@ -70,6 +70,7 @@ impl<O: Outgoing, I: Incoming> Pattern for Duplex<O, I> {
         self.incoming.is_at_hand()
     }
 
+    #[inline]
     fn last_peer(&self) -> Option<&Arc<Peer>> {
         self.incoming.last_peer()
     }
@@ -130,6 +131,7 @@ impl Incoming for FairQueue {
         FairQueue::is_at_hand(self)
     }
 
+    #[inline]
     fn last_peer(&self) -> Option<&Arc<Peer>> {
         FairQueue::last_peer(self)
     }
