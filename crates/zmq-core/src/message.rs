@@ -428,8 +428,22 @@ impl Message {
         if body.len() <= Frame::INLINE_CAPACITY {
             self.0.fill(body);
         } else {
-            *self = Message(Frame::large_copy(body).0);
+            self.set_large(body);
         }
+    }
+
+    #[inline(never)]
+    fn set_large(&mut self, body: &[u8]) {
+        match copy_in_block(body) {
+            Some(piece) => self.0.set_piece(piece),
+            None => self.0 = Storage::shared(reserve::copy(body)),
+        }
+    }
+
+    /// Takes the body of the frame out and leaves an empty one, if it is the only frame and its body lies in a block.
+    #[inline]
+    pub fn take_piece(&mut self) -> Option<HeapBody> {
+        self.0.take_piece().map(|piece| HeapBody(Place::Block(piece)))
     }
 
     /// Appends a frame.

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::vec::IntoIter;
-use zmq::{AnySocket, Descriptor, Frame, Message, Peer, SocketType, Stopper};
+use zmq::{AnySocket, Descriptor, Frame, HeapBody, Message, Peer, SocketType, Stopper};
 
 /// Flags of sending and receiving.
 pub(crate) const DONTWAIT: c_int = 1;
@@ -262,6 +262,12 @@ impl Socket {
     #[inline]
     pub(crate) fn frame(&self) -> &[u8] {
         self.received.frames().first().map_or(&[], Frame::as_bytes)
+    }
+
+    /// Takes its body, if it lies in a block: most bodies that are not small.
+    #[inline]
+    pub(crate) fn take_piece(&mut self) -> Option<HeapBody> {
+        self.received.take_piece()
     }
 
     /// Takes it.

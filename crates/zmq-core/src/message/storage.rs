@@ -126,6 +126,20 @@ impl Storage {
         Storage { inline: Inline { head: *head, tail: with_tag(rest, length.min(CAPACITY as u8)) } }
     }
 
+    /// Replaces the content by a body in a block. Writes that and no more: all of it, as [`in_block`](Storage::in_block)
+    /// makes it, would be put together elsewhere first.
+    #[inline]
+    pub(super) fn set_piece(&mut self, piece: Piece) {
+        if self.tag() > CAPACITY as u8 {
+            *self = Storage::empty();
+        }
+        // SAFETY: a body in place may be written over; the piece is the first field of `InBlock`, and the rest of that is
+        // initialized.
+        unsafe { (&raw mut self.piece).cast::<Piece>().write(piece) };
+        // SAFETY: the tag lies at the same place in every field.
+        unsafe { self.inline.tail[7] = PIECE };
+    }
+
     /// Takes the content, and leaves an empty body.
     #[inline]
     pub(super) fn take(&mut self) -> Storage {
@@ -188,6 +202,18 @@ impl Storage {
         // SAFETY: the tag says that it is this field.
         let many = unsafe { &mut *self.many };
         Some(&mut many.frames)
+    }
+
+    /// Takes the body out, if it is in a block, and leaves an empty one.
+    #[inline]
+    pub(super) fn take_piece(&mut self) -> Option<Piece> {
+        if self.tag() != PIECE {
+            return None;
+        }
+        // SAFETY: the tag says that it is this field; it is taken once, since the tag is another one now.
+        let piece = unsafe { ManuallyDrop::take(&mut self.piece) }.piece;
+        self.inline.tail = [0; 8];
+        Some(piece)
     }
 
     /// The piece, if that is what it holds.
@@ -282,6 +308,14 @@ mod tests {
                     window[..body.len()].copy_from_slice(body);
                     let storage = Storage::of_window(&window, body.len() as u8);
                     prop_assert_eq!(view(&storage), view(&Storage::copy_of(body)));
+                    let mut set = Storage::empty();
+                    set.set_piece(Filler::new().copy(body).expect("small enough"));
+                    prop_assert_eq!(view(&set), view(&storage));
+                    set.set_piece(Filler::new().copy(body).expect("small enough"));
+                    let taken = set.take_piece().expect("a piece");
+                    prop_assert_eq!(taken.as_slice(), &body[..]);
+                    prop_assert!(set.take_piece().is_none());
+                    prop_assert_eq!(view(&set), vec![Vec::<u8>::new()]);
                     for mut filled in [Storage::of_window(&[7; CAPACITY], 70), Storage::shared(Bytes::from(vec![7; 99]))] {
                         filled.fill(body);
                         prop_assert_eq!(view(&filled), view(&storage));

@@ -388,6 +388,8 @@ fn receive(msg: &mut Msg, handle: *const c_void, flags: c_int) -> Result<usize> 
                 Some(copy) => msg.write(HEAP, copy),
                 None => msg.write(HEAP, HeapBody::copy_from(body)),
             }
+        } else if let Some(piece) = socket.take_piece() {
+            msg.write(HEAP, piece);
         } else {
             msg.put(socket.take_frame());
         }
