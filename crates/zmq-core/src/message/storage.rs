@@ -150,9 +150,11 @@ impl Storage {
         taken
     }
 
-    pub(super) const fn in_block(piece: Piece) -> Storage {
-        let piece = InBlock { piece, padding: [0; TAG - size_of::<Piece>()], tag: PIECE };
-        Storage { piece: ManuallyDrop::new(piece) }
+    #[inline]
+    pub(super) fn in_block(piece: Piece) -> Storage {
+        let mut storage = Storage::empty();
+        storage.set_piece(piece);
+        storage
     }
 
     pub(super) const fn shared(bytes: Bytes) -> Storage {
