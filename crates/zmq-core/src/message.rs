@@ -42,21 +42,12 @@ impl Frame {
     }
 
     /// A frame with a copy of `bytes`.
-    #[inline]
-    pub fn copy_from(bytes: &[u8]) -> Frame {
-        if bytes.len() <= Self::INLINE_CAPACITY {
-            Frame(Storage::copy_of(bytes))
-        } else {
-            Frame::large_copy(bytes)
-        }
-    }
-
     #[inline(never)]
-    fn large_copy(bytes: &[u8]) -> Frame {
-        match copy_in_block(bytes) {
-            Some(piece) => Frame(Storage::in_block(piece)),
-            None => Frame(Storage::shared(reserve::copy(bytes))),
-        }
+    pub fn copy_from(bytes: &[u8]) -> Frame {
+        // Filled where it is returned: it would be moved once more otherwise.
+        let mut frame = Frame::new();
+        fill(&mut frame.0, bytes);
+        frame
     }
 
     /// A frame over a buffer that came from the [`reserve`], or may go there.
@@ -157,6 +148,24 @@ impl Frame {
                 Content::Many(_) => Place::Shared(Bytes::new()),
             },
         })
+    }
+}
+
+/// Replaces what is there by a copy of `body`.
+#[inline]
+fn fill(storage: &mut Storage, body: &[u8]) {
+    if body.len() <= Frame::INLINE_CAPACITY {
+        storage.fill(body);
+    } else {
+        fill_large(storage, body);
+    }
+}
+
+#[inline(never)]
+fn fill_large(storage: &mut Storage, body: &[u8]) {
+    match copy_in_block(body) {
+        Some(piece) => storage.set_piece(piece),
+        None => *storage = Storage::shared(reserve::copy(body)),
     }
 }
 
@@ -425,19 +434,7 @@ impl Message {
     /// Replaces what is in it by one frame, with a copy of `body`. Cheaper than another message: it does not move.
     #[inline]
     pub fn set(&mut self, body: &[u8]) {
-        if body.len() <= Frame::INLINE_CAPACITY {
-            self.0.fill(body);
-        } else {
-            self.set_large(body);
-        }
-    }
-
-    #[inline(never)]
-    fn set_large(&mut self, body: &[u8]) {
-        match copy_in_block(body) {
-            Some(piece) => self.0.set_piece(piece),
-            None => self.0 = Storage::shared(reserve::copy(body)),
-        }
+        fill(&mut self.0, body);
     }
 
     /// Takes the body of the frame out and leaves an empty one, if it is the only frame and its body lies in a block.
