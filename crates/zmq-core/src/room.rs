@@ -5,6 +5,7 @@
 
 use socket2::SockRef;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 
 /// What is read at once, at most: about what the system has ready at a time. It bounds what is cleared in vain by a stream
@@ -25,6 +26,19 @@ impl<'a> Room<'a> {
     pub(crate) fn new(body: &'a mut Vec<u8>, limit: usize) -> Room<'a> {
         let left = limit.min(body.capacity() - body.len()).min(AT_ONCE);
         Room { body, left }
+    }
+
+    /// Has the system provide the memory for it now, all at once: page by page, as it is written to, takes a fifth of the time
+    /// of a large message over TCP. `prepared` says how much of the body has its memory already.
+    pub(crate) fn prepare(&mut self, prepared: &mut usize) {
+        let ready = prepared.saturating_sub(self.body.len()).min(self.left);
+        let pages = whole_pages(&mut self.body.spare_capacity_mut()[ready..self.left]);
+        if pages.is_empty() {
+            return;
+        }
+        provide(pages);
+        let end = pages.as_ptr_range().end.addr();
+        *prepared = end - self.body.as_ptr().addr();
     }
 
     /// For how many bytes.
@@ -75,6 +89,27 @@ impl<'a> Room<'a> {
     }
 }
 
+/// The part of `memory` that is made of whole pages, however large pages are here.
+fn whole_pages(memory: &mut [MaybeUninit<u8>]) -> &mut [MaybeUninit<u8>] {
+    const LARGEST_PAGE: usize = 64 * 1024;
+    let before = memory.as_ptr().align_offset(LARGEST_PAGE).min(memory.len());
+    let memory = &mut memory[before..];
+    let length = memory.len() / LARGEST_PAGE * LARGEST_PAGE;
+    &mut memory[..length]
+}
+
+/// A system that cannot provides it when it is written to.
+fn provide(memory: &mut [MaybeUninit<u8>]) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        use nix::sys::mman::{MmapAdvise, madvise};
+        let start = std::ptr::NonNull::from(&mut *memory).cast();
+        // SAFETY: the memory is ours alone, and this advice changes nothing that is in it.
+        let _ = unsafe { madvise(start, memory.len(), MmapAdvise::MADV_POPULATE_WRITE) };
+    }
+    let _ = memory;
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
@@ -114,6 +149,34 @@ mod tests {
         assert!(room.is_empty());
         assert_eq!(room.fill(b"more"), 0);
         assert_eq!(arriving, b"abcdefg");
+    }
+
+    #[test]
+    fn memory_is_provided_once_and_its_content_stays() {
+        const MIB: usize = 1024 * 1024;
+        let mut arriving = body(5, 4 * MIB);
+        let mut prepared = 0;
+        let mut room = Room::new(&mut arriving, usize::MAX);
+        let pages = whole_pages(&mut room.body.spare_capacity_mut()[..AT_ONCE]);
+        assert_eq!((pages.as_ptr().addr() % (64 * 1024), pages.len() % (64 * 1024)), (0, 0));
+        assert!((AT_ONCE - 2 * 64 * 1024..=AT_ONCE).contains(&pages.len()));
+        let whole = |up_to: usize| up_to - 64 * 1024 + 1..=up_to;
+        room.prepare(&mut prepared);
+        assert!(whole(5 + AT_ONCE).contains(&prepared));
+        room.fill(&vec![b'b'; MIB / 2]);
+        let mut room = Room::new(&mut arriving, 2 * MIB);
+        room.prepare(&mut prepared);
+        assert!(whole(5 + MIB / 2 + AT_ONCE).contains(&prepared));
+        room.fill(&vec![b'c'; MIB]);
+        let before = prepared;
+        Room::new(&mut arriving, 0).prepare(&mut prepared);
+        Room::new(&mut arriving, 1000).prepare(&mut prepared);
+        assert_eq!(prepared, before);
+        let expected = [vec![b'a'; 5], vec![b'b'; MIB / 2], vec![b'c'; MIB]].concat();
+        assert!(arriving == expected);
+        // Less than a page is nobody's.
+        assert!(whole_pages(&mut Vec::with_capacity(100).spare_capacity_mut()[..100]).is_empty());
+        provide(&mut []);
     }
 
     #[test]

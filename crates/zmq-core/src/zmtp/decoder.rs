@@ -17,6 +17,10 @@ const SLACK: usize = 64 * 1024;
 /// The largest claim that is believed of a peer that has kept such a one.
 const BELIEVED_UP_TO: usize = 16 * 1024 * 1024;
 
+/// From which size on memory is fresh from the system each time, so that it pays to [prepare](Room::prepare) it. What an
+/// allocator has used before has its pages; to ask for them once more costs a tenth (measured with 16 MiB).
+const FRESH_FROM: usize = 32 * 1024 * 1024;
+
 /// The body of a frame: a part of the input if the input has it whole.
 pub(super) type Body<'a> = Cow<'a, [u8]>;
 
@@ -94,7 +98,7 @@ impl Decoder {
             return Some((header, Cow::Borrowed(whole)));
         }
         let buffer = if length <= self.believed { reserve::buffer(length) } else { Vec::new() };
-        self.body = Some(PartialBody { header, length, buffer });
+        self.body = Some(PartialBody { header, length, buffer, prepared: 0 });
         self.continue_body(input)
     }
 
@@ -121,6 +125,8 @@ struct PartialBody {
     length: usize,
     /// What has arrived. Invariant: no longer than `length`.
     buffer: Vec<u8>,
+    /// How much of `buffer` has memory that was [prepared](Room::prepare).
+    prepared: usize,
 }
 
 impl PartialBody {
@@ -154,7 +160,11 @@ impl PartialBody {
             self.grow(self.buffer.len(), SLACK);
         }
         let missing = self.missing();
-        Room::new(&mut self.buffer, missing)
+        let mut room = Room::new(&mut self.buffer, missing);
+        if self.length >= FRESH_FROM {
+            room.prepare(&mut self.prepared);
+        }
+        room
     }
 
     /// Reserves twice what `arrived` and `slack` more, but never more than the whole.
