@@ -182,12 +182,6 @@ impl HeapBody {
         HeapBody(copy_in_block(body).map_or_else(|| Place::Shared(reserve::copy(body)), Place::Block))
     }
 
-    /// A copy of `body` in a block, unless it is too large.
-    #[inline]
-    pub fn copy_in_block(body: &[u8]) -> Option<HeapBody> {
-        copy_in_block(body).map(|piece| HeapBody(Place::Block(piece)))
-    }
-
     /// Whether somebody else may hold the same bytes. `false` is certain; `true` may be said of a large body that is ours
     /// alone and whose memory is used again.
     pub fn may_be_shared(&self) -> bool {

@@ -3,10 +3,9 @@
 use super::{bytes, exported, returned, text};
 use crate::error::{Errno, Result};
 use crate::{properties, socket};
-use std::alloc::{Layout, alloc, dealloc};
 use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_int, c_void};
-use std::mem::{MaybeUninit, offset_of};
+use std::mem::{ManuallyDrop, MaybeUninit, offset_of};
 use std::sync::Arc;
 use zmq::{Bytes, Frame, HeapBody, Message, Peer};
 
@@ -66,6 +65,7 @@ const FOREIGN: u8 = 4;
 struct Buffer {
     start: *mut u8,
     length: usize,
+    capacity: usize,
 }
 
 /// Memory of the program's, and how it wants it back.
@@ -112,29 +112,28 @@ impl Drop for Sent {
 }
 
 impl Buffer {
-    fn layout(length: usize) -> Result<Layout> {
-        Layout::array::<u8>(length).map_err(|_| Errno::ENOMEM)
+    fn allocate(length: usize) -> Result<Buffer> {
+        let mut memory = Vec::new();
+        memory.try_reserve_exact(length).map_err(|_| Errno::ENOMEM)?;
+        Ok(Buffer::of(memory, length))
     }
 
-    fn allocate(length: usize) -> Result<Buffer> {
-        // SAFETY: the layout is not of size zero: such bodies are in place.
-        let start = unsafe { alloc(Buffer::layout(length)?) };
-        if start.is_null() { Err(Errno::ENOMEM) } else { Ok(Buffer { start, length }) }
+    /// The memory of a list; of that the program fills so many bytes.
+    fn of(memory: Vec<u8>, length: usize) -> Buffer {
+        let mut memory = ManuallyDrop::new(memory);
+        Buffer { start: memory.as_mut_ptr(), length, capacity: memory.capacity() }
     }
 
     /// The memory as the Rust library knows it; at the same place.
     fn into_bytes(self) -> Bytes {
-        let slice = std::ptr::slice_from_raw_parts_mut(self.start, self.length);
-        // SAFETY: made by `allocate` with this layout, and nobody else frees it. What the program did not write are the bytes
-        // that the allocator left: the program has had the pointer, so the compiler knows nothing of them.
-        Bytes::from(unsafe { Box::from_raw(slice) })
+        // SAFETY: made by `of` of such a list, and nobody else frees it. What the program did not write are the bytes that the
+        // allocator left: the program has had the pointer, so the compiler knows nothing of them.
+        Bytes::from(unsafe { Vec::from_raw_parts(self.start, self.length, self.capacity) })
     }
 
     fn free(self) {
-        if let Ok(layout) = Buffer::layout(self.length) {
-            // SAFETY: made by `allocate` with this layout, and nobody else frees it.
-            unsafe { dealloc(self.start, layout) };
-        }
+        // SAFETY: made by `of` of such a list, and nobody else frees it.
+        drop(unsafe { Vec::from_raw_parts(self.start, 0, self.capacity) });
     }
 }
 
@@ -237,6 +236,26 @@ impl Msg {
         unsafe { self.place.get().cast::<u8>().copy_from_nonoverlapping(body.as_ptr(), length) };
         self.length = length as u8;
         self.kind = INLINE;
+    }
+
+    /// Puts a body for which a frame has room in place, but a message has not, into memory of its own, in place of what is
+    /// there: into the same memory if that is what is there, as it is when the message before was of that kind.
+    fn copy_beside(&mut self, body: &[u8]) {
+        let before = (self.kind == BUFFER).then(|| {
+            // SAFETY: the kind says so.
+            unsafe { self.read::<Buffer>() }
+        });
+        let mut buffer = match before {
+            Some(buffer) if (body.len()..=2 * Frame::INLINE_CAPACITY).contains(&buffer.capacity) => buffer,
+            _ => {
+                self.clear_body();
+                Buffer::of(Vec::with_capacity(Frame::INLINE_CAPACITY), 0)
+            }
+        };
+        // SAFETY: there is room, and the body is elsewhere.
+        unsafe { buffer.start.copy_from_nonoverlapping(body.as_ptr(), body.len()) };
+        buffer.length = body.len();
+        self.write(BUFFER, buffer);
     }
 
     /// Takes the frame out, and leaves an empty body.
@@ -377,21 +396,19 @@ fn receive(msg: &mut Msg, handle: *const c_void, flags: c_int) -> Result<usize> 
                 msg.clear();
             }
         })?;
-        msg.clear_body();
         let body = socket.frame();
         let length = body.len();
-        if length <= ROOM {
-            msg.copy_in(body);
-        } else if length <= Frame::INLINE_CAPACITY {
-            // A frame has room for it in place, a message of C's has not. Written in each case by itself, it goes straight there.
-            match HeapBody::copy_in_block(body) {
-                Some(copy) => msg.write(HEAP, copy),
-                None => msg.write(HEAP, HeapBody::copy_from(body)),
-            }
-        } else if let Some(piece) = socket.take_piece() {
-            msg.write(HEAP, piece);
+        if ROOM < length && length <= Frame::INLINE_CAPACITY {
+            msg.copy_beside(body);
         } else {
-            msg.put(socket.take_frame());
+            msg.clear_body();
+            if length <= ROOM {
+                msg.copy_in(body);
+            } else if let Some(piece) = socket.take_piece() {
+                msg.write(HEAP, piece);
+            } else {
+                msg.put(socket.take_frame());
+            }
         }
         msg.more = socket.has_more();
         socket.with_peer(|peer| msg.set_peer(peer));

@@ -249,6 +249,46 @@ static void over (void *context, const char *wild)
     zmq_close (pull);
 }
 
+/* Bodies of all kinds, one after the other in the same message; each goes back, with a copy of it. */
+static void sizes (void *context)
+{
+    static const size_t lengths[] = {0, 48, 49, 70, 60, 71, 50, 4096, 49, 5000, 70, 33, 34, 64, 64, 48};
+    void *ping = zmq_socket (context, ZMQ_PAIR), *pong = zmq_socket (context, ZMQ_PAIR);
+    char endpoint[100], body[5000];
+    size_t size = sizeof endpoint;
+    zmq_bind (pong, "tcp://127.0.0.1:*");
+    zmq_getsockopt (pong, ZMQ_LAST_ENDPOINT, endpoint, &size);
+    zmq_connect (ping, endpoint);
+
+    zmq_msg_t msg, copy;
+    zmq_msg_init (&msg);
+    zmq_msg_init (&copy);
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        memset (body, 'a' + (int) i, sizeof body);
+        zmq_send (ping, body, lengths[i], 0);
+        zmq_msg_recv (&msg, pong, 0);
+        int same = zmq_msg_size (&msg) == lengths[i] && memcmp (zmq_msg_data (&msg), body, lengths[i]) == 0;
+        zmq_msg_copy (&copy, &msg);
+        same += zmq_msg_size (&copy) == lengths[i] && memcmp (zmq_msg_data (&copy), body, lengths[i]) == 0;
+        if (i % 2)
+            zmq_msg_close (&msg), zmq_msg_init (&msg);
+        zmq_msg_send (&copy, pong, 0);
+        zmq_msg_recv (&copy, ping, 0);
+        same += zmq_msg_size (&copy) == lengths[i] && memcmp (zmq_msg_data (&copy), body, lengths[i]) == 0;
+        printf ("%zu bytes: the same %d times\n", lengths[i], same);
+    }
+    /* Into memory of the program's choice. */
+    zmq_msg_close (&msg);
+    zmq_msg_init_size (&msg, 100000);
+    zmq_send (ping, body, 60, 0);
+    zmq_msg_recv (&msg, pong, 0);
+    about (&msg);
+    zmq_msg_close (&msg);
+    zmq_msg_close (&copy);
+    zmq_close (ping);
+    zmq_close (pong);
+}
+
 /* Who sent the next frame, as the message knows it in which the others were received before. */
 static void sender (void *socket, zmq_msg_t *msg)
 {
@@ -311,6 +351,7 @@ int main (void)
     over (context, "inproc://parts");
     over (context, "tcp://127.0.0.1:*");
     over (context, "ipc://*");
+    sizes (context);
     senders (context);
     return zmq_ctx_term (context);
 }
