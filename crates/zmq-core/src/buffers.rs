@@ -63,3 +63,39 @@ impl Spare {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_are_kept_and_no_more() {
+        let spare = Spare(Mutex::new(Vec::new()));
+        assert_eq!(spare.take(), None);
+        for number in 0..2 * KEPT {
+            spare.keep(Some(vec![number as u8]));
+            spare.keep(None);
+        }
+        assert!((0..KEPT).rev().all(|number| spare.take() == Some(vec![number as u8])));
+        assert_eq!(spare.take(), None);
+        // Who does not get the lock does without.
+        let _held = spare.0.lock();
+        spare.keep(Some(vec![1]));
+        assert_eq!(spare.take(), None);
+    }
+
+    #[test]
+    fn buffers_come_back_as_they_should_be() {
+        let (first, second) = (take_read(), take_read());
+        assert_eq!((first.len(), second.len()), (READ_SIZE, READ_SIZE));
+        give_read(first);
+        give_read(second);
+        give_read(vec![0; 10]);
+        assert!((0..3).all(|_| take_read().len() == READ_SIZE));
+        for length in [0, 1, 5 * WRITE_SIZE] {
+            give_write(vec![7; length]);
+            let buffer = take_write();
+            assert!(buffer.is_empty() && buffer.capacity() <= 4 * WRITE_SIZE);
+        }
+    }
+}
