@@ -480,10 +480,8 @@ impl Message {
 
     /// Splits off the frames from `at` on; this message keeps the ones before.
     pub fn split_off(&mut self, at: usize) -> Message {
-        let mut frames = std::mem::take(self).into_frames();
-        let tail = frames.split_off(at.min(frames.len()));
-        *self = Message::from(frames);
-        Message::from(tail)
+        let front = self.take_front(at);
+        std::mem::replace(self, Message::from(front))
     }
 
     /// Takes the first `count` frames off, an envelope, as a list: that in which they were, if one frame stays, which costs

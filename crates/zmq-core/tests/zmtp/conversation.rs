@@ -89,12 +89,15 @@ fn messages_of_every_shape_round_trip() {
 #[test]
 fn small_bodies_arrive_inline_and_large_ones_own_their_memory() {
     let mut pull = facing(config(SocketType::Pull), 1, "PUSH", Instant::now());
-    let input = [frame(0, &[1; 70]), frame(0, &[2; 71]), frame(0, &[3; 5000])].concat();
+    let input = [frame(0, &[1; 70]), frame(0, &[2; 71]), frame(0, &[3; 5000]), frame(0, &[4; 5000])].concat();
     let received = messages(feed(&mut pull, &input));
     assert!(received[0][0].as_shared().is_none());
     assert!(!input.as_ptr_range().contains(&received[1][0].as_ptr()));
     let shared = received[2][0].as_shared().expect("shared");
     assert!(!input.as_ptr_range().contains(&shared.as_ptr()));
+    // Nobody else's: what came after it lies elsewhere, and has not changed it.
+    assert!(shared[..] == [3; 5000] && received[3][0][..] == [4; 5000]);
+    assert!(!shared.as_ptr_range().contains(&received[3][0].as_ptr()));
 }
 
 #[test]

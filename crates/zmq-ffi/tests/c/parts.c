@@ -249,6 +249,11 @@ static void over (void *context, const char *wild)
     zmq_close (pull);
 }
 
+static int holds (zmq_msg_t *msg, const char *body, size_t length)
+{
+    return zmq_msg_size (msg) == length && memcmp (zmq_msg_data (msg), body, length) == 0;
+}
+
 /* Bodies of all kinds, one after the other in the same message; each goes back, with a copy of it. */
 static void sizes (void *context)
 {
@@ -267,14 +272,14 @@ static void sizes (void *context)
         memset (body, 'a' + (int) i, sizeof body);
         zmq_send (ping, body, lengths[i], 0);
         zmq_msg_recv (&msg, pong, 0);
-        int same = zmq_msg_size (&msg) == lengths[i] && memcmp (zmq_msg_data (&msg), body, lengths[i]) == 0;
+        int same = holds (&msg, body, lengths[i]);
         zmq_msg_copy (&copy, &msg);
-        same += zmq_msg_size (&copy) == lengths[i] && memcmp (zmq_msg_data (&copy), body, lengths[i]) == 0;
+        same += holds (&copy, body, lengths[i]);
         if (i % 2)
             zmq_msg_close (&msg), zmq_msg_init (&msg);
         zmq_msg_send (&copy, pong, 0);
         zmq_msg_recv (&copy, ping, 0);
-        same += zmq_msg_size (&copy) == lengths[i] && memcmp (zmq_msg_data (&copy), body, lengths[i]) == 0;
+        same += holds (&copy, body, lengths[i]);
         printf ("%zu bytes: the same %d times\n", lengths[i], same);
     }
     /* Into memory of the program's choice. */
@@ -298,6 +303,14 @@ static void sender (void *socket, zmq_msg_t *msg)
     printf ("%.*s from %s\n", (int) zmq_msg_size (msg), (char *) zmq_msg_data (msg), type ? type : "nobody");
 }
 
+/* What comes of a text: so many frames. */
+static void said (void *from, const char *text, void *to, int frames, zmq_msg_t *msg)
+{
+    zmq_send (from, text, strlen (text), 0);
+    for (int i = 0; i < frames; i++)
+        sender (to, msg);
+}
+
 static void senders (void *context)
 {
     void *router = zmq_socket (context, ZMQ_ROUTER), *near = zmq_socket (context, ZMQ_DEALER);
@@ -317,22 +330,11 @@ static void senders (void *context)
 
     zmq_msg_t msg;
     zmq_msg_init (&msg);
-    zmq_send (dealer, "one", 3, 0);
-    sender (router, &msg);
-    sender (router, &msg);
-    zmq_send (dealer, "two", 3, 0);
-    sender (router, &msg);
-    sender (router, &msg);
-    zmq_send (req, "three", 5, 0);
-    sender (router, &msg);
-    sender (router, &msg);
-    sender (router, &msg);
-    zmq_send (near, "four", 4, 0);
-    sender (router, &msg);
-    sender (router, &msg);
-    zmq_send (dealer, "five", 4, 0);
-    sender (router, &msg);
-    sender (router, &msg);
+    said (dealer, "one", router, 2, &msg);
+    said (dealer, "two", router, 2, &msg);
+    said (req, "three", router, 3, &msg);
+    said (near, "four", router, 2, &msg);
+    said (dealer, "five", router, 2, &msg);
     zmq_setsockopt (router, ZMQ_RCVTIMEO, &wait, sizeof wait);
     sender (router, &msg);
     zmq_msg_close (&msg);
