@@ -410,11 +410,15 @@ mod tests {
 
     /// The sizes of the writes to a PULL that does nothing but complete its handshake.
     #[derive(Clone, Default)]
-    struct Writes(Arc<Mutex<Vec<usize>>>);
+    struct Writes {
+        sizes: Arc<Mutex<Vec<usize>>>,
+        /// Whether that PULL then sends without a pause.
+        endless: bool,
+    }
 
     impl Writes {
         fn take(&self) -> Vec<usize> {
-            std::mem::take(&mut lock(&self.0))
+            std::mem::take(&mut lock(&self.sizes))
         }
     }
 
@@ -457,6 +461,10 @@ mod tests {
 
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             match self.said.read(buffer)? {
+                0 if self.writes.endless => {
+                    buffer.fill(0);
+                    Ok(buffer.len())
+                }
                 0 => Err(ErrorKind::WouldBlock.into()),
                 count => Ok(count),
             }
@@ -464,7 +472,7 @@ mod tests {
 
         fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
             let count = slices.iter().map(|slice| slice.len()).sum();
-            lock(&self.writes.0).push(count);
+            lock(&self.writes.sizes).push(count);
             Ok(count)
         }
 
@@ -527,6 +535,25 @@ mod tests {
         let written: usize = writes.take().iter().sum();
         assert!(written >= BATCH, "{written} bytes of two batches were written");
         drop(visit);
+    }
+
+    #[test]
+    fn a_peer_that_never_pauses_does_not_keep_who_leaves() {
+        let (gone, is_gone) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let peer = Writes { endless: true, ..Writes::default() };
+            let context = Context::builder().transport(peer.clone()).build().unwrap();
+            let base = SocketBase::new(&context, SocketType::Push, Options::default()).unwrap();
+            base.connect("noted://peer", &[]).unwrap();
+            while peer.take().is_empty() {
+                std::thread::yield_now();
+            }
+            drop(base);
+            // Waits for what the socket has left.
+            drop(context);
+            gone.send(()).unwrap();
+        });
+        assert_eq!(is_gone.recv_timeout(Duration::from_secs(20)), Ok(()));
     }
 
     /// Until no more goes in.

@@ -80,6 +80,16 @@ pub(super) enum Output {
     Broken,
 }
 
+/// What throwing input away has come to.
+pub(super) enum Discarded {
+    /// Nothing is there now.
+    Drained,
+    /// More is there; others first.
+    More,
+    /// The peer has closed too.
+    Ended,
+}
+
 /// Why a connection cannot go on.
 pub(super) enum Fault {
     PeerClosed,
@@ -335,19 +345,21 @@ impl Connection {
         let _ = self.stream.shutdown_write();
     }
 
-    /// Reads and throws away, after [`shutdown`](Connection::shutdown). `true`: the peer has closed too.
-    pub(super) fn discard_input(&mut self) -> bool {
+    /// Reads and throws away, after [`shutdown`](Connection::shutdown); no more at once than of messages.
+    pub(super) fn discard_input(&mut self) -> Discarded {
         let mut buffer = buffers::take_read();
-        let ended = loop {
+        let mut budget = READ_BUDGET;
+        let discarded = loop {
             match self.stream.read(&mut buffer) {
-                Ok(0) => break true,
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break false,
-                Err(_) => break true,
+                Ok(0) => break Discarded::Ended,
+                Ok(_) if budget == 0 => break Discarded::More,
+                Ok(count) => budget = budget.saturating_sub(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Discarded::Drained,
+                Err(_) => break Discarded::Ended,
             }
         };
         buffers::give_read(buffer);
-        ended
+        discarded
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Result<(), Fault> {

@@ -9,7 +9,7 @@
 //! (`Settings::attaches_early`), and outlives the connection in the first case.
 
 use super::arrivals::Seat;
-use super::connection::{Connection, Fault, Input, Output};
+use super::connection::{Connection, Discarded, Fault, Input, Output};
 use super::contained::contained;
 use super::zap::Inquiry;
 use super::{AsSource, Env, Pump, Target};
@@ -184,13 +184,7 @@ impl Session {
                 connection.set_ready(readable, writable, closed);
                 self.pump(env)
             }
-            Stage::Closing { connection, .. } => {
-                if connection.discard_input() {
-                    Outcome::Gone
-                } else {
-                    Outcome::Settled
-                }
-            }
+            Stage::Closing { .. } => self.discard_input(),
             Stage::Waiting { .. } | Stage::Resolving | Stage::Between => Outcome::Settled,
         }
     }
@@ -209,7 +203,10 @@ impl Session {
     }
 
     pub(super) fn look_again(&mut self, env: &mut Env) -> Outcome {
-        self.pump(env)
+        match self.stage {
+            Stage::Closing { .. } => self.discard_input(),
+            _ => self.pump(env),
+        }
     }
 
     pub(super) fn handle_timeout(&mut self, env: &mut Env) -> Outcome {
@@ -763,13 +760,19 @@ impl Session {
             return Outcome::Gone;
         }
         connection.shutdown();
-        if connection.discard_input() {
-            connection.close(env);
-            return Outcome::Gone;
-        }
         let until = env.now.checked_add(FAREWELL).unwrap_or(env.now);
         self.stage = Stage::Closing { connection, until };
-        Outcome::Settled
+        self.discard_input()
+    }
+
+    /// What the peer still sends, once the connection is closing, is for nobody.
+    fn discard_input(&mut self) -> Outcome {
+        let Stage::Closing { connection, .. } = &mut self.stage else { return Outcome::Settled };
+        match connection.discard_input() {
+            Discarded::Drained => Outcome::Settled,
+            Discarded::More => Outcome::Again,
+            Discarded::Ended => Outcome::Gone,
+        }
     }
 
     fn report_end(&mut self, reason: DisconnectReason, env: &Env) {
