@@ -202,11 +202,7 @@ impl Outlet {
     /// stays.
     #[inline]
     pub fn send(&mut self, message: &mut Message) -> bool {
-        if !self.can_send() {
-            return false;
-        }
-        if let Err(back) = self.writer.write(message.take()) {
-            *message = back;
+        if !self.writer.write_from(message) && !self.send_beyond(message) {
             return false;
         }
         self.count();
@@ -227,6 +223,12 @@ impl Outlet {
         if self.writer.write_unbounded(message).is_ok() {
             let _ = self.publish();
         }
+    }
+
+    /// The pipe is full, but perhaps only because nobody has looked whom it leads to.
+    #[cold]
+    fn send_beyond(&mut self, message: &mut Message) -> bool {
+        self.raise_hwm() && self.writer.write_from(message)
     }
 
     /// Whether a message would be taken.
@@ -304,6 +306,13 @@ impl Outlet {
             self.key.socket.counters.io.disconnected.add_shared(discarded);
             self.take_back(discarded);
         }
+        if self.writer.conflates() {
+            self.count_replaced();
+        }
+    }
+
+    #[cold]
+    fn count_replaced(&mut self) {
         let replaced = self.newly_replaced();
         if replaced > 0 {
             self.key.socket.counters.io.replaced.add_shared(replaced);
@@ -317,7 +326,6 @@ impl Outlet {
         }
     }
 
-    #[inline]
     fn newly_replaced(&mut self) -> u64 {
         let replaced = self.writer.replaced();
         replaced - std::mem::replace(&mut self.replaced, replaced)

@@ -42,9 +42,8 @@ impl Frame {
     }
 
     /// A frame with a copy of `bytes`.
-    #[inline(never)]
+    #[inline]
     pub fn copy_from(bytes: &[u8]) -> Frame {
-        // Filled where it is returned: it would be moved once more otherwise.
         let mut frame = Frame::new();
         fill(&mut frame.0, bytes);
         frame
@@ -64,6 +63,12 @@ impl Frame {
     #[inline]
     pub(crate) fn copy_from_window(window: &[u8; Self::INLINE_CAPACITY], length: u8) -> Frame {
         Frame(Storage::of_window(window, length))
+    }
+
+    /// A body in place with what lies behind it, and its length.
+    #[inline]
+    pub(crate) fn as_window(&self) -> Option<(&[u8; storage::SIZE], u8)> {
+        self.0.window()
     }
 
     /// A frame over static bytes; never copies or allocates.
@@ -151,8 +156,9 @@ impl Frame {
     }
 }
 
-/// Replaces what is there by a copy of `body`.
-#[inline]
+/// Replaces what is there by a copy of `body`. Not inlined, so that a frame is filled where it is: the compiler has not
+/// been seen to fill it where it is returned.
+#[inline(never)]
 fn fill(storage: &mut Storage, body: &[u8]) {
     if body.len() <= Frame::INLINE_CAPACITY {
         storage.fill(body);

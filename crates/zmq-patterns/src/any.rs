@@ -102,7 +102,7 @@ impl AnySocket {
     /// # Errors
     /// As there, and [`Error::State`] if the type does not send.
     pub fn send(&mut self, message: impl Into<Message>) -> Result<(), SendError> {
-        self.cell.send(message.into(), |state| Patience::timeout(state.base.options().send_timeout))
+        self.cell.send(message, |state| Patience::timeout(state.base.options().send_timeout))
     }
 
     /// As [`Socket::try_send`](crate::Socket::try_send).
@@ -110,7 +110,7 @@ impl AnySocket {
     /// # Errors
     /// As there, and [`Error::State`] if the type does not send.
     pub fn try_send(&mut self, message: impl Into<Message>) -> Result<(), SendError> {
-        self.cell.send(message.into(), |_| Patience::Now)
+        self.cell.send(message, |_| Patience::Now)
     }
 
     /// As [`send`](AnySocket::send), out of the message's place: there is an empty one then. If it is not sent it stays there.
@@ -137,7 +137,7 @@ impl AnySocket {
     /// # Errors
     /// As there, and [`Error::State`] if the type does not send.
     pub fn send_timeout(&mut self, message: impl Into<Message>, timeout: Duration) -> Result<(), SendError> {
-        self.cell.send(message.into(), |_| Patience::timeout(Some(timeout)))
+        self.cell.send(message, |_| Patience::timeout(Some(timeout)))
     }
 
     /// Waits until a message that begins with this frame can be sent, as [`send`](AnySocket::send) would wait. For those

@@ -164,9 +164,10 @@ impl<P: Pattern> Cell<State<P>> {
     #[inline]
     pub(crate) fn send(
         &mut self,
-        mut message: Message,
+        message: impl Into<Message>,
         patience: impl FnOnce(&State<P>) -> Patience,
     ) -> Result<(), SendError> {
+        let mut message = message.into();
         match self.send_from(&mut message, patience) {
             Ok(()) => Ok(()),
             Err(error) => Err(SendError { error, message }),
@@ -671,7 +672,7 @@ impl<K: CanSend, E: Environment> Socket<K, E> {
     /// [`Error::Unroutable`] or [`Error::InvalidMessage`].
     #[inline]
     pub fn send(&mut self, message: impl Into<Message>) -> Result<(), SendError> {
-        self.cell.send(message.into(), |state| Patience::timeout(state.base.options().send_timeout))
+        self.cell.send(message, |state| Patience::timeout(state.base.options().send_timeout))
     }
 
     /// Sends a message if it can be taken now (`ZMQ_DONTWAIT`).
@@ -680,7 +681,7 @@ impl<K: CanSend, E: Environment> Socket<K, E> {
     /// As [`send`](Socket::send), with [`Error::WouldBlock`] for [`Error::Timeout`].
     #[inline]
     pub fn try_send(&mut self, message: impl Into<Message>) -> Result<(), SendError> {
-        self.cell.send(message.into(), |_| Patience::Now)
+        self.cell.send(message, |_| Patience::Now)
     }
 
     /// Sends a message; waits at most `timeout`.
@@ -688,7 +689,7 @@ impl<K: CanSend, E: Environment> Socket<K, E> {
     /// # Errors
     /// As [`send`](Socket::send).
     pub fn send_timeout(&mut self, message: impl Into<Message>, timeout: Duration) -> Result<(), SendError> {
-        self.cell.send(message.into(), |_| Patience::timeout(Some(timeout)))
+        self.cell.send(message, |_| Patience::timeout(Some(timeout)))
     }
 }
 

@@ -7,8 +7,9 @@
 
 #![allow(unsafe_code)]
 
-use super::Frame;
 use super::block::Piece;
+use super::{Frame, Message};
+use crate::pipe::Vacate;
 use bytes::Bytes;
 use std::mem::ManuallyDrop;
 
@@ -64,9 +65,12 @@ struct Many {
 }
 
 const TAG: usize = 71;
-const _: () = assert!(size_of::<Storage>() == 72 && size_of::<Shared>() == 72 && size_of::<Many>() == 72);
+/// What a message takes, and what is cheapest to copy.
+pub(super) const SIZE: usize = 72;
+const _: () = assert!(size_of::<Storage>() == SIZE && size_of::<Shared>() == 72 && size_of::<Many>() == 72);
 const _: () = assert!(std::mem::offset_of!(Inline, tail) + 7 == TAG);
 const _: () = assert!(size_of::<InBlock>() == 72 && std::mem::offset_of!(InBlock, tag) == TAG);
+const _: () = assert!(size_of::<Piece>() == 16 && size_of::<Bytes>() == 32 && size_of::<Vec<Frame>>() == 24);
 const _: () = assert!(std::mem::offset_of!(Shared, tag) == TAG && std::mem::offset_of!(Many, tag) == TAG);
 
 /// What it holds, to look at.
@@ -138,8 +142,14 @@ impl Storage {
         // SAFETY: the content is the result's from here on: with its tag of an empty body in place the original no
         // longer claims it.
         let taken = unsafe { std::ptr::read(self) };
-        self.inline.tail = [0; 8];
+        self.forget();
         taken
+    }
+
+    /// An empty body is in its place; what was there is never dropped.
+    #[inline]
+    fn forget(&mut self) {
+        self.inline.tail = [0; 8];
     }
 
     #[inline]
@@ -179,6 +189,17 @@ impl Storage {
                 std::slice::from_raw_parts((&raw const self.inline).cast(), usize::from(length))
             }),
         }
+    }
+
+    /// A body in place with what lies behind it, and its length. Cheaper to copy than the body alone, since the size is known.
+    #[inline]
+    pub(super) fn window(&self) -> Option<(&[u8; SIZE], u8)> {
+        let length = self.tag();
+        if length > CAPACITY as u8 {
+            return None;
+        }
+        // SAFETY: whatever it held before, all of it is initialized: no field has gaps, as their sizes show.
+        Some((unsafe { &*(&raw const self.inline).cast() }, length))
     }
 
     /// The frame that this is, if it holds one body; otherwise one that shows as empty.
@@ -236,6 +257,14 @@ impl Storage {
 #[inline]
 fn with_tag(tail: [u8; 8], tag: u8) -> [u8; 8] {
     ((u64::from_le_bytes(tail) << 8 >> 8) | u64::from(tag) << 56).to_le_bytes()
+}
+
+// SAFETY: an empty body in place owns nothing.
+unsafe impl Vacate for Message {
+    #[inline]
+    fn vacate(&mut self) {
+        self.0.forget();
+    }
 }
 
 impl Drop for Storage {

@@ -8,7 +8,7 @@
 
 #![allow(unsafe_code)]
 
-use super::{Closed, Flush, WriterState};
+use super::{Closed, Flush, Vacate, WriterState};
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::{Arc, Mutant, UnsafeCell, mutant};
 use crossbeam_utils::CachePadded;
@@ -64,6 +64,20 @@ impl<T> Writer<T> {
         // SAFETY: `back` is the writer's.
         drop(unsafe { self.shared.replace(self.back, Some(message)) });
         Ok(())
+    }
+
+    #[inline]
+    pub(super) fn write_from(&mut self, place: &mut T) -> bool
+    where
+        T: Vacate,
+    {
+        if !self.can_write() {
+            return false;
+        }
+        // SAFETY: the message is ours from here on: `vacate` has its place give it up.
+        let message = unsafe { std::ptr::from_mut(place).read() };
+        place.vacate();
+        self.write(message).is_ok()
     }
 
     #[inline]

@@ -36,7 +36,7 @@
 
 #![allow(unsafe_code)]
 
-use super::{Closed, Flush, WriterState};
+use super::{Closed, Flush, Vacate, WriterState};
 use crate::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Arc, LeakCheck, Mutant, UnsafeCell, mutant};
 use crossbeam_utils::CachePadded;
@@ -128,6 +128,20 @@ impl<T, const SLOTS: usize> Writer<T, SLOTS> {
         }
         self.append(message);
         Ok(())
+    }
+
+    #[inline]
+    pub(super) fn write_from(&mut self, place: &mut T) -> bool
+    where
+        T: Vacate,
+    {
+        let accepted = self.can_write();
+        if accepted {
+            // SAFETY: the message is the slot's from here on: `vacate` has its place give it up.
+            self.append_with(|| unsafe { ptr::from_mut(place).read() });
+            place.vacate();
+        }
+        accepted
     }
 
     #[inline]
@@ -226,12 +240,18 @@ impl<T, const SLOTS: usize> Writer<T, SLOTS> {
 
     #[inline]
     fn append(&mut self, message: T) {
+        self.append_with(|| message);
+    }
+
+    /// Appends what `make` makes, which it makes in its slot. Nothing is appended if it panics.
+    #[inline]
+    fn append_with(&mut self, make: impl FnOnce() -> T) {
         if usize::from(self.index) >= SLOTS {
             self.grow();
         }
         // SAFETY: `tail` is a chunk of the list that the reader keeps until a message beyond it is published,
         // and `index < SLOTS`. The slot is not published, so it is the writer's, and it is vacant.
-        unsafe { Chunk::put(self.tail, self.index, message) };
+        unsafe { Chunk::put(self.tail, self.index, make) };
         self.index += 1;
         self.written += 1;
         if mutant(Mutant::PipeWritePublishes) {
@@ -661,11 +681,11 @@ impl<T, const SLOTS: usize> Chunk<T, SLOTS> {
     ///
     /// The chunk is alive, `index < SLOTS`, and the slot is vacant and the caller's alone.
     #[inline]
-    unsafe fn put(chunk: *mut Self, index: u8, message: T) {
+    unsafe fn put(chunk: *mut Self, index: u8, make: impl FnOnce() -> T) {
         // SAFETY: the caller's promise.
         unsafe {
             let slot = (*chunk).slots.get_unchecked(usize::from(index));
-            slot.with_mut(|slot| (*slot).write(message));
+            slot.with_mut(|slot| (*slot).write(make()));
         }
     }
 

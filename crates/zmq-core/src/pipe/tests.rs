@@ -1,6 +1,7 @@
 //! Tests under std: single steps, random operations against an oracle, and two threads that really wait.
 
 use super::*;
+use crate::message::Message;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, thread};
 use proptest::prelude::*;
@@ -771,4 +772,33 @@ fn timings() {
         });
     }
     nanoseconds("two threads, conflating", &mut || stress(conflating(), COUNT, 1, |_| ()));
+}
+
+/// Each kind of body: the message moves whole, is owned once, and stays where it is if it is not accepted.
+#[test]
+fn a_message_leaves_its_place_only_if_it_is_accepted() {
+    let bytes = bytes::Bytes::from(vec![7; 5000]);
+    for conflates in [false, true] {
+        for body in [&b"in place"[..], &[7; 70], &[7; 300], &bytes] {
+            let (mut writer, mut reader) = if conflates { conflating() } else { pipe(1) };
+            let original = match body.len() {
+                5000 => Message::from(bytes.clone()),
+                _ => Message::from(body),
+            };
+            let mut message = original.clone();
+            assert!(writer.write_from(&mut message));
+            assert_eq!(message, Message::from(""));
+            let _ = writer.flush();
+            message = original.clone();
+            if !conflates {
+                assert!(!writer.write_from(&mut message), "the pipe is full");
+                assert_eq!(message, original);
+            }
+            assert_eq!(reader.read(), Some(original.clone()));
+            let _ = reader.close();
+            assert!(!writer.write_from(&mut message) || writer.flush() == Flush::ReaderClosed);
+            assert!(message == original || message == Message::from(""));
+        }
+    }
+    assert!(bytes.is_unique());
 }

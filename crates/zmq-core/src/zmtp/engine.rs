@@ -450,12 +450,11 @@ impl Engine {
     /// knows, and not at all if it knows none.
     #[inline]
     pub fn push(&mut self, message: &Message) {
-        match &self.phase {
-            Phase::Ready | Phase::Unasked if self.subscriptions == Subscriptions::Messages => {
-                self.output.put_message(message);
-            }
-            _ if !self.is_ready() => {}
-            _ => self.push_in_full(message),
+        let as_it_is = self.subscriptions == Subscriptions::Messages;
+        if as_it_is && matches!(self.phase, Phase::Ready | Phase::Unasked) {
+            self.output.put_message(message);
+        } else if self.is_ready() {
+            self.push_in_full(message);
         }
     }
 

@@ -58,6 +58,15 @@ impl Framing {
         }
     }
 
+    /// The header of a frame with a body of at most 253 bytes.
+    #[inline]
+    pub fn short_header(self, flags: u8, length: u8) -> [u8; 2] {
+        match self {
+            Framing::V1 => [length.saturating_add(1), flags],
+            Framing::V2 | Framing::V3 => [flags, length],
+        }
+    }
+
     /// Appends the header of a frame, in the shortest form.
     #[inline]
     pub fn write_header(self, buffer: &mut Vec<u8>, flags: u8, length: usize) {
@@ -186,6 +195,15 @@ mod tests {
         assert_eq!(written(Framing::V1, MORE, 253), [254, 1]);
         assert_eq!(written(Framing::V1, MORE, 254), [255, 0, 0, 0, 0, 0, 0, 0, 255, 1]);
         assert_eq!(written(Framing::V1, 0, 255), [255, 0, 0, 0, 0, 0, 0, 1, 0, 0]);
+    }
+
+    #[test]
+    fn short_headers_are_those_of_small_bodies() {
+        for framing in ALL {
+            for (flags, length) in [(0, 0), (MORE, 8), (0, 70), (MORE, 253)] {
+                assert_eq!(framing.short_header(flags, length)[..], written(framing, flags, length.into()));
+            }
+        }
     }
 
     #[test]

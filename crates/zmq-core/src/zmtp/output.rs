@@ -68,14 +68,23 @@ impl Output {
 
     #[inline]
     fn put_part(&mut self, flags: u8, frame: &Frame) {
-        let body = frame.as_bytes();
-        if body.len() <= Frame::INLINE_CAPACITY {
-            self.put_frame(flags, body);
-        } else {
-            self.put_large_part(flags, frame);
+        match frame.as_window() {
+            Some((window, length)) => self.put_window(flags, window, length),
+            None => self.put_large_part(flags, frame),
         }
     }
 
+    /// Appends a frame whose body is the beginning of `window`, all of which is copied, since that is cheaper.
+    #[inline]
+    fn put_window<const SIZE: usize>(&mut self, flags: u8, window: &[u8; SIZE], length: u8) {
+        self.buffer.reserve(frame::MAX_HEADER + SIZE);
+        self.buffer.extend_from_slice(&self.framing.short_header(flags, length));
+        let end = self.buffer.len() + usize::from(length);
+        self.buffer.extend_from_slice(window);
+        self.buffer.truncate(end);
+    }
+
+    #[inline(never)]
     fn put_large_part(&mut self, flags: u8, frame: &Frame) {
         self.framing.write_header(&mut self.buffer, flags, frame.len());
         self.put_body(frame);

@@ -88,7 +88,7 @@ impl Outgoing for LoadBalance {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_send(&mut self, message: &mut Message, base: &mut SocketBase) -> Result<bool> {
         let size = message.size();
         let sent = self.send(message).is_some();
