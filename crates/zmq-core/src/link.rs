@@ -409,7 +409,7 @@ impl Inlet {
     #[inline]
     pub fn receive(&mut self, into: &mut Message) -> bool {
         loop {
-            if self.read_with(|message| *into = message.take()).is_some() {
+            if self.read_with(|message| message.take_into(into)).is_some() {
                 return true;
             }
             if self.reader.sleep() || self.reader.is_closed() {

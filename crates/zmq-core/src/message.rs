@@ -423,6 +423,12 @@ impl Message {
         Message(self.0.take())
     }
 
+    /// As [`take`](Message::take), in place of what is in `into`.
+    #[inline]
+    pub(crate) fn take_into(&mut self, into: &mut Message) {
+        self.0.take_into(&mut into.0);
+    }
+
     fn take_apart(self) -> Frames {
         match self.0.into_content() {
             Content::Body(storage) => Frames::One(Frame(storage)),

@@ -146,6 +146,18 @@ impl Storage {
         taken
     }
 
+    /// As [`take`](Storage::take), in place of what is in `into`: one move, where an assignment takes two.
+    #[inline]
+    pub(super) fn take_into(&mut self, into: &mut Storage) {
+        if into.tag() > CAPACITY as u8 {
+            *into = Storage::empty();
+        }
+        // SAFETY: what is written over is an empty body or one in place, which owns nothing; the content is the result's
+        // from here on, as the original forgets it.
+        unsafe { std::ptr::from_mut(into).write(std::ptr::from_ref(self).read()) };
+        self.forget();
+    }
+
     /// An empty body is in its place; what was there is never dropped.
     #[inline]
     fn forget(&mut self) {
@@ -349,6 +361,10 @@ mod tests {
                 bodies => Storage::many(bodies.iter().map(|body| Frame::from(body.clone())).collect()),
             };
             let mut original = storage.clone();
+            for mut place in [Storage::empty(), Storage::shared(Bytes::from(vec![7; 99])), storage.clone()] {
+                storage.clone().take_into(&mut place);
+                prop_assert_eq!(view(&place), bodies.clone());
+            }
             let taken = original.take();
             prop_assert_eq!(view(&original), vec![Vec::<u8>::new()]);
             let moved = vec![Some(storage), None, Some(taken)];
