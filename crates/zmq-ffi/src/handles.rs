@@ -59,21 +59,30 @@ impl<T: Default> Handles<T> {
     /// The slot that the handle stands for, whether it is in use or not.
     #[inline]
     pub(crate) fn find(&'static self, handle: *const c_void) -> Option<&'static T> {
-        let (chunk, index) = self.place(handle)?;
-        self.chunks.get(chunk)?.get()?.get(index)
-    }
-
-    #[inline]
-    fn place(&self, handle: *const c_void) -> Option<(usize, usize)> {
-        for (number, chunk) in self.chunks.iter().enumerate() {
+        for chunk in &self.chunks {
             let slots = chunk.get()?;
-            let offset = handle.addr().wrapping_sub(slots.as_ptr().addr());
-            if offset < size_of_val(&**slots) && offset % size_of::<T>() == 0 {
-                return Some((number, offset / size_of::<T>()));
+            if let Some(slot) = index_of(handle, slots).and_then(|index| slots.get(index)) {
+                return Some(slot);
             }
         }
         None
     }
+
+    fn place(&self, handle: *const c_void) -> Option<(usize, usize)> {
+        self.chunks.iter().enumerate().find_map(|(number, chunk)| {
+            let slots = chunk.get()?;
+            let index = index_of(handle, slots).filter(|index| *index < slots.len())?;
+            Some((number, index))
+        })
+    }
+}
+
+/// Which slot would begin at this address, if there were so many.
+#[inline]
+fn index_of<T>(handle: *const c_void, slots: &[T]) -> Option<usize> {
+    let offset = handle.addr().wrapping_sub(slots.as_ptr().addr());
+    let (index, rest) = (offset / size_of::<T>(), offset % size_of::<T>());
+    (rest == 0).then_some(index)
 }
 
 /// Tables of what is empty while nobody uses it.

@@ -102,7 +102,7 @@ impl AnySocket {
     /// # Errors
     /// As there, and [`Error::State`] if the type does not send.
     pub fn send(&mut self, message: impl Into<Message>) -> Result<(), SendError> {
-        self.cell.send(message, |state| Patience::timeout(state.base.options().send_timeout))
+        self.cell.send(message, |state| Patience::AtMost(state.base.options().send_timeout))
     }
 
     /// As [`Socket::try_send`](crate::Socket::try_send).
@@ -120,7 +120,7 @@ impl AnySocket {
     /// As there.
     #[inline]
     pub fn send_from(&mut self, message: &mut Message) -> Result<()> {
-        self.cell.send_from(message, |state| Patience::timeout(state.base.options().send_timeout))
+        self.cell.send_from(message, |state| Patience::AtMost(state.base.options().send_timeout))
     }
 
     /// As [`try_send`](AnySocket::try_send), out of the message's place, as [`send_from`](AnySocket::send_from).
@@ -137,7 +137,7 @@ impl AnySocket {
     /// # Errors
     /// As there, and [`Error::State`] if the type does not send.
     pub fn send_timeout(&mut self, message: impl Into<Message>, timeout: Duration) -> Result<(), SendError> {
-        self.cell.send(message, |_| Patience::timeout(Some(timeout)))
+        self.cell.send(message, |_| Patience::AtMost(Some(timeout)))
     }
 
     /// Waits until a message that begins with this frame can be sent, as [`send`](AnySocket::send) would wait. For those
@@ -147,7 +147,7 @@ impl AnySocket {
     /// # Errors
     /// As [`send`](AnySocket::send), as far as the first frame tells.
     pub fn begin(&mut self, first: &Frame) -> Result<()> {
-        self.cell.begin(first, |state| Patience::timeout(state.base.options().send_timeout))
+        self.cell.begin(first, |state| Patience::AtMost(state.base.options().send_timeout))
     }
 
     /// As [`begin`](AnySocket::begin), without waiting.
@@ -174,7 +174,7 @@ impl AnySocket {
     /// As there, and [`Error::State`] if the type does not receive.
     #[inline]
     pub fn recv_into(&mut self, into: &mut Message) -> Result<()> {
-        self.cell.receive(into, |state| Patience::timeout(state.base.options().recv_timeout))
+        self.cell.receive(into, |state| Patience::AtMost(state.base.options().recv_timeout))
     }
 
     /// As [`Socket::try_recv`](crate::Socket::try_recv).
@@ -202,7 +202,7 @@ impl AnySocket {
     /// As there, and [`Error::State`] if the type does not receive.
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Message> {
         let mut message = Message::from(Frame::new());
-        self.cell.receive(&mut message, |_| Patience::timeout(Some(timeout)))?;
+        self.cell.receive(&mut message, |_| Patience::AtMost(Some(timeout)))?;
         Ok(message)
     }
 
@@ -285,7 +285,9 @@ impl AnySocket {
 
     #[inline]
     fn with<R>(&mut self, work: impl FnOnce(&mut State<Box<dyn Pattern>>) -> R) -> Result<R> {
-        self.cell.with(work).ok_or(Error::Terminated)
+        // An error that is made only if it is needed.
+        let Some(result) = self.cell.with(work) else { return Err(Error::Terminated) };
+        Ok(result)
     }
 }
 

@@ -210,25 +210,40 @@ impl<P: Pattern> Cell<State<P>> {
     }
 }
 
-/// Until when a call waits.
+/// How long a call waits.
 #[derive(Clone, Copy)]
 pub(crate) enum Patience {
     Now,
-    Until { deadline: Option<Instant>, after: Duration },
+    /// `None`: for ever.
+    AtMost(Option<Duration>),
 }
 
 impl Patience {
-    #[inline]
-    pub(crate) fn timeout(timeout: Option<Duration>) -> Patience {
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        Patience::Until { deadline, after: timeout.unwrap_or(Duration::MAX) }
+    /// Starts to wait. Most calls need not, and do not look at the clock.
+    pub(crate) fn start(self) -> Wait {
+        match self {
+            Patience::Now => Wait::Not,
+            Patience::AtMost(timeout) => Wait::Until {
+                deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
+                after: timeout.unwrap_or(Duration::MAX),
+            },
+        }
     }
+}
 
+/// Until when a call waits.
+#[derive(Clone, Copy)]
+pub(crate) enum Wait {
+    Not,
+    Until { deadline: Option<Instant>, after: Duration },
+}
+
+impl Wait {
     /// Waits until something may have changed.
     pub(crate) fn wait(self, base: &mut SocketBase) -> Result<()> {
         match self {
-            Patience::Now => Err(Error::WouldBlock),
-            Patience::Until { deadline, after } => match base.wait(deadline)? {
+            Wait::Not => Err(Error::WouldBlock),
+            Wait::Until { deadline, after } => match base.wait(deadline)? {
                 Waited::Look => Ok(()),
                 Waited::TimedOut => Err(Error::Timeout { after }),
             },
@@ -398,7 +413,7 @@ impl<P: Pattern> State<P> {
         if !self.try_send(message)? {
             self.send_patiently(message, patience)?;
         }
-        if self.base.runs_ahead() && matches!(patience, Patience::Until { .. }) {
+        if self.base.runs_ahead() && matches!(patience, Patience::AtMost(_)) {
             self.base.keep_company();
         }
         Ok(())
@@ -423,7 +438,7 @@ impl<P: Pattern> State<P> {
 
     /// Waits until a message that begins with this frame can be sent.
     pub(crate) fn begin(&mut self, first: &Frame, patience: Patience) -> Result<()> {
-        let mut pumped = false;
+        let (wait, mut pumped) = (patience.start(), false);
         loop {
             self.base.check()?;
             self.follow();
@@ -433,7 +448,7 @@ impl<P: Pattern> State<P> {
             }
             // To write what waits may make room.
             if std::mem::replace(&mut pumped, true) {
-                patience.wait(&mut self.base)?;
+                wait.wait(&mut self.base)?;
             } else {
                 self.base.pump();
             }
@@ -443,9 +458,10 @@ impl<P: Pattern> State<P> {
     /// Writes what waits, which may make room; then waits for it.
     #[cold]
     fn send_patiently(&mut self, message: &mut Message, patience: Patience) -> Result<()> {
+        let wait = patience.start();
         self.base.pump();
         while !self.try_send(message)? {
-            patience.wait(&mut self.base)?;
+            wait.wait(&mut self.base)?;
         }
         Ok(())
     }
@@ -457,7 +473,7 @@ impl<P: Pattern> State<P> {
 
     #[inline]
     pub(crate) fn receive(&mut self, into: &mut Message, patience: Patience) -> Result<()> {
-        if self.base.is_within_process() && matches!(patience, Patience::Until { .. }) {
+        if self.base.is_within_process() && matches!(patience, Patience::AtMost(_)) {
             self.dwell();
         }
         if self.try_receive(into)? {
@@ -495,8 +511,9 @@ impl<P: Pattern> State<P> {
             self.base.poll_input();
             return if self.try_receive(into)? { Ok(()) } else { Err(Error::WouldBlock) };
         }
+        let wait = patience.start();
         loop {
-            patience.wait(&mut self.base)?;
+            wait.wait(&mut self.base)?;
             if self.try_receive(into)? {
                 return Ok(());
             }
@@ -646,7 +663,9 @@ impl<K: Kind, E: Environment> Socket<K, E> {
     }
 
     pub(crate) fn with<R>(&mut self, work: impl FnOnce(&mut State<K::Pattern>) -> R) -> Result<R> {
-        self.cell.with(work).ok_or(Error::Terminated)
+        // An error that is made only if it is needed.
+        let Some(result) = self.cell.with(work) else { return Err(Error::Terminated) };
+        Ok(result)
     }
 
     pub(crate) fn with_pattern<R>(
@@ -672,7 +691,7 @@ impl<K: CanSend, E: Environment> Socket<K, E> {
     /// [`Error::Unroutable`] or [`Error::InvalidMessage`].
     #[inline]
     pub fn send(&mut self, message: impl Into<Message>) -> Result<(), SendError> {
-        self.cell.send(message, |state| Patience::timeout(state.base.options().send_timeout))
+        self.cell.send(message, |state| Patience::AtMost(state.base.options().send_timeout))
     }
 
     /// Sends a message if it can be taken now (`ZMQ_DONTWAIT`).
@@ -689,7 +708,7 @@ impl<K: CanSend, E: Environment> Socket<K, E> {
     /// # Errors
     /// As [`send`](Socket::send).
     pub fn send_timeout(&mut self, message: impl Into<Message>, timeout: Duration) -> Result<(), SendError> {
-        self.cell.send(message, |_| Patience::timeout(Some(timeout)))
+        self.cell.send(message, |_| Patience::AtMost(Some(timeout)))
     }
 }
 
@@ -713,7 +732,7 @@ impl<K: CanReceive, E: Environment> Socket<K, E> {
     /// As [`recv`](Socket::recv); `into` is then unspecified.
     #[inline]
     pub fn recv_into(&mut self, into: &mut Message) -> Result<()> {
-        self.cell.receive(into, |state| Patience::timeout(state.base.options().recv_timeout))
+        self.cell.receive(into, |state| Patience::AtMost(state.base.options().recv_timeout))
     }
 
     /// Receives a message if one is there (`ZMQ_DONTWAIT`).
@@ -742,7 +761,7 @@ impl<K: CanReceive, E: Environment> Socket<K, E> {
     /// As [`recv`](Socket::recv).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Message> {
         let mut message = Message::from(Frame::new());
-        self.cell.receive(&mut message, |_| Patience::timeout(Some(timeout)))?;
+        self.cell.receive(&mut message, |_| Patience::AtMost(Some(timeout)))?;
         Ok(message)
     }
 }

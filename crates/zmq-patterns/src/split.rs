@@ -46,7 +46,7 @@ impl<K: CanSplit> Sender<K> {
     /// # Errors
     /// As [`Socket::send`](crate::Socket::send).
     pub fn send(&mut self, message: impl Into<Message>) -> Result<(), SendError> {
-        let patience = Patience::timeout(self.state.base.options().send_timeout);
+        let patience = Patience::AtMost(self.state.base.options().send_timeout);
         self.send_patiently(message.into(), patience)
     }
 
@@ -63,7 +63,7 @@ impl<K: CanSplit> Sender<K> {
     /// # Errors
     /// As [`Socket::send_timeout`](crate::Socket::send_timeout).
     pub fn send_timeout(&mut self, message: impl Into<Message>, timeout: Duration) -> Result<(), SendError> {
-        self.send_patiently(message.into(), Patience::timeout(Some(timeout)))
+        self.send_patiently(message.into(), Patience::AtMost(Some(timeout)))
     }
 
     /// The numbers of the whole socket so far.
@@ -116,7 +116,7 @@ impl<K: CanSplit> Receiver<K> {
     /// # Errors
     /// As [`Socket::recv_into`](crate::Socket::recv_into).
     pub fn recv_into(&mut self, into: &mut Message) -> Result<()> {
-        let patience = Patience::timeout(self.state.base.options().recv_timeout);
+        let patience = Patience::AtMost(self.state.base.options().recv_timeout);
         self.state.receive(into, patience)
     }
 
@@ -136,7 +136,7 @@ impl<K: CanSplit> Receiver<K> {
     /// As [`Socket::recv_timeout`](crate::Socket::recv_timeout).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Message> {
         let mut message = Message::from(Frame::new());
-        self.state.receive(&mut message, Patience::timeout(Some(timeout)))?;
+        self.state.receive(&mut message, Patience::AtMost(Some(timeout)))?;
         Ok(message)
     }
 
