@@ -88,8 +88,8 @@ pub struct Closed {
 ///
 /// # Safety
 ///
-/// After [`vacate`](Vacate::vacate) the place owns nothing of what it owned before, and neither does dropping it give
-/// anything of that up.
+/// [`vacate`](Vacate::vacate) does not panic, and afterwards the place owns nothing of what it owned before: dropping it gives
+/// up nothing of that.
 #[allow(unsafe_code)]
 pub unsafe trait Vacate {
     /// Forgets what it owns.
