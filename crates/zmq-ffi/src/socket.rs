@@ -20,6 +20,9 @@ use zmq::{AnySocket, Descriptor, Frame, HeapBody, Message, Peer, SocketType, Sto
 pub(crate) const DONTWAIT: c_int = 1;
 pub(crate) const SNDMORE: c_int = 2;
 
+/// So many frames room is made for beforehand, at most.
+const MANY: usize = 64;
+
 /// What a socket can do.
 pub(crate) const POLLIN: i16 = 1;
 pub(crate) const POLLOUT: i16 = 2;
@@ -49,6 +52,8 @@ pub(crate) struct Socket {
     values: Values,
     /// The message that is being sent; empty between messages.
     outgoing: Vec<Frame>,
+    /// How many frames the last message of several had, as the next one is likely to; at most [`MANY`].
+    frames: usize,
     /// The frame that was received last.
     received: Message,
     /// The frames of its message that follow.
@@ -86,6 +91,7 @@ pub(crate) fn create(context: &Arc<Context>, type_number: c_int) -> Result<*mut 
         socket_type,
         values,
         outgoing: Vec::new(),
+        frames: 0,
         received: Message::new(),
         rest: Vec::new().into_iter(),
         descriptor: None,
@@ -193,7 +199,6 @@ impl Socket {
         })
     }
 
-    #[cold]
     fn send_part(&mut self, frame: &mut Message, flags: c_int) -> Result<()> {
         if !self.can_send() {
             return Err(Errno::ENOTSUP);
@@ -205,10 +210,15 @@ impl Socket {
                 _ => self.any.try_begin(first)?,
             }
         }
-        self.outgoing.extend(std::mem::take(frame).into_frames());
+        if self.outgoing.is_empty() {
+            self.outgoing.reserve(self.frames);
+        }
+        // An empty frame in its place, since that needs no destructor.
+        std::mem::replace(frame, Frame::new().into()).append_to(&mut self.outgoing);
         if flags & SNDMORE != 0 {
             return Ok(());
         }
+        self.frames = self.outgoing.len().min(MANY);
         let mut message = Message::from(std::mem::take(&mut self.outgoing));
         let Err(error) = self.hand_over(&mut message, flags) else { return Ok(()) };
         match error {
