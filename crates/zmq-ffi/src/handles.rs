@@ -19,7 +19,7 @@ const RESERVE: usize = 128;
 /// A table of slots. `T` says itself whether it is in use.
 pub(crate) struct Handles<T: 'static> {
     chunks: [OnceLock<Box<[T]>>; CHUNKS],
-    free: Mutex<VecDeque<(usize, usize)>>,
+    free: Mutex<VecDeque<&'static T>>,
 }
 
 impl<T: Default> Handles<T> {
@@ -33,22 +33,19 @@ impl<T: Default> Handles<T> {
         if free.len() <= RESERVE {
             self.grow(&mut free);
         }
-        let (chunk, index) = free.pop_front()?;
-        self.chunks.get(chunk)?.get()?.get(index)
+        free.pop_front()
     }
 
-    fn grow(&self, free: &mut VecDeque<(usize, usize)>) {
+    fn grow(&'static self, free: &mut VecDeque<&'static T>) {
         let Some(chunk) = self.chunks.iter().position(|chunk| chunk.get().is_none()) else { return };
         let count = FIRST << chunk;
         let slots = self.chunks[chunk].get_or_init(|| (0..count).map(|_| T::default()).collect());
-        free.extend((0..slots.len()).map(|index| (chunk, index)));
+        free.extend(slots);
     }
 
     /// Gives a slot back, which is not in use any more.
     pub(crate) fn give_back(&'static self, slot: &'static T) {
-        if let Some(place) = self.place(Self::handle(slot)) {
-            lock(&self.free).push_back(place);
-        }
+        lock(&self.free).push_back(slot);
     }
 
     /// What stands for the slot.
@@ -61,28 +58,14 @@ impl<T: Default> Handles<T> {
     pub(crate) fn find(&'static self, handle: *const c_void) -> Option<&'static T> {
         for chunk in &self.chunks {
             let slots = chunk.get()?;
-            if let Some(slot) = index_of(handle, slots).and_then(|index| slots.get(index)) {
+            let offset = handle.addr().wrapping_sub(slots.as_ptr().addr());
+            let (index, rest) = (offset / size_of::<T>(), offset % size_of::<T>());
+            if let (0, Some(slot)) = (rest, slots.get(index)) {
                 return Some(slot);
             }
         }
         None
     }
-
-    fn place(&self, handle: *const c_void) -> Option<(usize, usize)> {
-        self.chunks.iter().enumerate().find_map(|(number, chunk)| {
-            let slots = chunk.get()?;
-            let index = index_of(handle, slots).filter(|index| *index < slots.len())?;
-            Some((number, index))
-        })
-    }
-}
-
-/// Which slot would begin at this address, if there were so many.
-#[inline]
-fn index_of<T>(handle: *const c_void, slots: &[T]) -> Option<usize> {
-    let offset = handle.addr().wrapping_sub(slots.as_ptr().addr());
-    let (index, rest) = (offset / size_of::<T>(), offset % size_of::<T>());
-    (rest == 0).then_some(index)
 }
 
 /// Tables of what is empty while nobody uses it.

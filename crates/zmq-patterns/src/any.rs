@@ -7,12 +7,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use zmq_core::{
-    Context, Endpoint, Error, Frame, Message, Monitor, Options, Peer, Result, SendError, SocketBase,
-    SocketType, Stats, Stopper,
+    Context, Endpoint, Frame, Message, Monitor, Options, Peer, Result, SendError, SocketBase, SocketType,
+    Stats, Stopper,
 };
 
 /// A socket of any type: for programs that choose it at run time, and for [`proxy`](fn@crate::proxy). The same code as
-/// [`Socket`](crate::Socket); what the type cannot do is an [`Error::State`].
+/// [`Socket`](crate::Socket); what the type cannot do is an [`Error::State`](zmq_core::Error::State).
 pub struct AnySocket {
     cell: Cell<State<Box<dyn Pattern>>>,
     socket_type: SocketType,
@@ -22,7 +22,8 @@ impl AnySocket {
     /// A socket without endpoints.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`], [`Error::TooManySockets`], [`Error::Terminated`], [`Error::Forked`].
+    /// [`Error::InvalidOption`](zmq_core::Error::InvalidOption), [`Error::TooManySockets`](zmq_core::Error::TooManySockets),
+    /// [`Error::Terminated`](zmq_core::Error::Terminated), [`Error::Forked`](zmq_core::Error::Forked).
     pub fn new(context: &Context, socket_type: SocketType, options: Options) -> Result<AnySocket> {
         let base = SocketBase::new(context, socket_type, options)?;
         let state = State::new(base, pattern_of(socket_type))?;
@@ -34,7 +35,7 @@ impl AnySocket {
     /// with. `subscriptions` are left alone: see [`subscribe`](AnySocket::subscribe).
     ///
     /// # Errors
-    /// [`Error::InvalidOption`]; nothing has changed then.
+    /// [`Error::InvalidOption`](zmq_core::Error::InvalidOption); nothing has changed then.
     pub fn set_options(&mut self, options: Options) -> Result<()> {
         self.with(|state| state.base.set_options(options))?
     }
@@ -42,7 +43,7 @@ impl AnySocket {
     /// What ends every call on the socket, from any thread.
     ///
     /// # Errors
-    /// [`Error::Terminated`].
+    /// [`Error::Terminated`](zmq_core::Error::Terminated).
     pub fn stopper(&mut self) -> Result<Stopper> {
         self.with(|state| state.base.stopper())
     }
@@ -100,7 +101,7 @@ impl AnySocket {
     /// As [`Socket::send`](crate::Socket::send).
     ///
     /// # Errors
-    /// As there, and [`Error::State`] if the type does not send.
+    /// As there, and [`Error::State`](zmq_core::Error::State) if the type does not send.
     pub fn send(&mut self, message: impl Into<Message>) -> Result<(), SendError> {
         self.cell.send(message, |state| Patience::AtMost(state.base.options().send_timeout))
     }
@@ -108,7 +109,7 @@ impl AnySocket {
     /// As [`Socket::try_send`](crate::Socket::try_send).
     ///
     /// # Errors
-    /// As there, and [`Error::State`] if the type does not send.
+    /// As there, and [`Error::State`](zmq_core::Error::State) if the type does not send.
     pub fn try_send(&mut self, message: impl Into<Message>) -> Result<(), SendError> {
         self.cell.send(message, |_| Patience::Now)
     }
@@ -135,7 +136,7 @@ impl AnySocket {
     /// As [`Socket::send_timeout`](crate::Socket::send_timeout).
     ///
     /// # Errors
-    /// As there, and [`Error::State`] if the type does not send.
+    /// As there, and [`Error::State`](zmq_core::Error::State) if the type does not send.
     pub fn send_timeout(&mut self, message: impl Into<Message>, timeout: Duration) -> Result<(), SendError> {
         self.cell.send(message, |_| Patience::AtMost(Some(timeout)))
     }
@@ -161,7 +162,7 @@ impl AnySocket {
     /// As [`Socket::recv`](crate::Socket::recv).
     ///
     /// # Errors
-    /// As there, and [`Error::State`] if the type does not receive.
+    /// As there, and [`Error::State`](zmq_core::Error::State) if the type does not receive.
     pub fn recv(&mut self) -> Result<Message> {
         let mut message = Message::from(Frame::new());
         self.recv_into(&mut message)?;
@@ -171,7 +172,7 @@ impl AnySocket {
     /// As [`Socket::recv_into`](crate::Socket::recv_into).
     ///
     /// # Errors
-    /// As there, and [`Error::State`] if the type does not receive.
+    /// As there, and [`Error::State`](zmq_core::Error::State) if the type does not receive.
     #[inline]
     pub fn recv_into(&mut self, into: &mut Message) -> Result<()> {
         self.cell.receive(into, |state| Patience::AtMost(state.base.options().recv_timeout))
@@ -180,7 +181,7 @@ impl AnySocket {
     /// As [`Socket::try_recv`](crate::Socket::try_recv).
     ///
     /// # Errors
-    /// As there, and [`Error::State`] if the type does not receive.
+    /// As there, and [`Error::State`](zmq_core::Error::State) if the type does not receive.
     pub fn try_recv(&mut self) -> Result<Message> {
         let mut message = Message::from(Frame::new());
         self.cell.receive(&mut message, |_| Patience::Now)?;
@@ -190,7 +191,7 @@ impl AnySocket {
     /// As [`Socket::try_recv_into`](crate::Socket::try_recv_into).
     ///
     /// # Errors
-    /// As there, and [`Error::State`] if the type does not receive.
+    /// As there, and [`Error::State`](zmq_core::Error::State) if the type does not receive.
     #[inline]
     pub fn try_recv_into(&mut self, into: &mut Message) -> Result<()> {
         self.cell.receive(into, |_| Patience::Now)
@@ -199,7 +200,7 @@ impl AnySocket {
     /// As [`Socket::recv_timeout`](crate::Socket::recv_timeout).
     ///
     /// # Errors
-    /// As there, and [`Error::State`] if the type does not receive.
+    /// As there, and [`Error::State`](zmq_core::Error::State) if the type does not receive.
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Message> {
         let mut message = Message::from(Frame::new());
         self.cell.receive(&mut message, |_| Patience::AtMost(Some(timeout)))?;
@@ -227,7 +228,7 @@ impl AnySocket {
     /// As [`Socket::subscribe`](crate::Socket::subscribe).
     ///
     /// # Errors
-    /// [`Error::State`] if the type does not subscribe, [`Error::Terminated`].
+    /// [`Error::State`](zmq_core::Error::State) if the type does not subscribe, [`Error::Terminated`](zmq_core::Error::Terminated).
     pub fn subscribe(&mut self, topic: impl AsRef<[u8]>) -> Result<()> {
         self.change_subscriptions(topic.as_ref(), true).map(drop)
     }
@@ -235,7 +236,7 @@ impl AnySocket {
     /// As [`Socket::unsubscribe`](crate::Socket::unsubscribe).
     ///
     /// # Errors
-    /// [`Error::State`] if the type does not subscribe, [`Error::Terminated`].
+    /// [`Error::State`](zmq_core::Error::State) if the type does not subscribe, [`Error::Terminated`](zmq_core::Error::Terminated).
     pub fn unsubscribe(&mut self, topic: impl AsRef<[u8]>) -> Result<bool> {
         self.change_subscriptions(topic.as_ref(), false)
     }
@@ -253,7 +254,7 @@ impl AnySocket {
     /// As [`Socket::mechanism`](crate::Socket::mechanism).
     ///
     /// # Errors
-    /// [`Error::Terminated`].
+    /// [`Error::Terminated`](zmq_core::Error::Terminated).
     pub fn mechanism(&mut self) -> Result<&'static str> {
         self.with(|state| state.base.options().security.mechanism().name())
     }
@@ -261,7 +262,7 @@ impl AnySocket {
     /// As [`Socket::monitor`](crate::Socket::monitor).
     ///
     /// # Errors
-    /// [`Error::Terminated`].
+    /// [`Error::Terminated`](zmq_core::Error::Terminated).
     pub fn monitor(&mut self) -> Result<Monitor> {
         self.with(|state| state.base.monitor())
     }
@@ -285,9 +286,7 @@ impl AnySocket {
 
     #[inline]
     fn with<R>(&mut self, work: impl FnOnce(&mut State<Box<dyn Pattern>>) -> R) -> Result<R> {
-        // An error that is made only if it is needed.
-        let Some(result) = self.cell.with(work) else { return Err(Error::Terminated) };
-        Ok(result)
+        self.cell.with(work)
     }
 }
 

@@ -4,7 +4,7 @@ use crate::any::AnySocket;
 use crate::pattern::Pattern;
 use crate::socket::{Cell, Environment, Kind, Socket, State};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use zmq_core::{Error, Result, Watcher};
+use zmq_core::{Result, Watcher};
 
 /// What an event loop watches for a socket (`ZMQ_FD`, but level-triggered): readable while there is work.
 ///
@@ -38,7 +38,7 @@ pub struct Readiness {
 
 impl<P: Pattern> Cell<State<P>> {
     fn descriptor(&mut self, edge: bool) -> Result<Descriptor> {
-        self.with(|state| state.descriptor(edge).map(Descriptor)).unwrap_or(Err(Error::Terminated))
+        self.with(|state| state.descriptor(edge).map(Descriptor))?
     }
 
     fn readiness(&mut self) -> Result<Readiness> {
@@ -48,7 +48,7 @@ impl<P: Pattern> Cell<State<P>> {
             state.settle(true);
             readiness
         });
-        let (readable, writable) = readiness.unwrap_or(Err(Error::Terminated))?;
+        let (readable, writable) = readiness??;
         Ok(Readiness { readable, writable })
     }
 }
@@ -71,7 +71,8 @@ impl<K: Kind, E: Environment> Socket<K, E> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Io`] if the system has no descriptors left, [`Error::Terminated`], [`Error::Forked`].
+    /// [`Error::Io`](zmq_core::Error::Io) if the system has no descriptors left,
+    /// [`Error::Terminated`](zmq_core::Error::Terminated), [`Error::Forked`](zmq_core::Error::Forked).
     pub fn descriptor(&mut self) -> Result<Descriptor> {
         self.cell().descriptor(false)
     }
@@ -79,7 +80,7 @@ impl<K: Kind, E: Environment> Socket<K, E> {
     /// What the socket can do now (`ZMQ_EVENTS`). Does not wait.
     ///
     /// # Errors
-    /// [`Error::Terminated`], [`Error::Forked`].
+    /// [`Error::Terminated`](zmq_core::Error::Terminated), [`Error::Forked`](zmq_core::Error::Forked).
     pub fn readiness(&mut self) -> Result<Readiness> {
         self.cell().readiness()
     }
@@ -116,21 +117,21 @@ impl AnySocket {
     /// [`readiness_so_far`](AnySocket::readiness_so_far). A [`Poller`](crate::Poller) does both.
     ///
     /// # Errors
-    /// [`Error::Terminated`].
+    /// [`Error::Terminated`](zmq_core::Error::Terminated).
     pub fn join(&mut self, watcher: &mut Watcher) -> Result<usize> {
-        self.cell().with(|state| watcher.add(&state.base)).ok_or(Error::Terminated)
+        self.cell().with(|state| watcher.add(&state.base))
     }
 
     /// What the socket can do now as far as it knows, without looking for input.
     ///
     /// # Errors
-    /// [`Error::Terminated`], [`Error::Forked`].
+    /// [`Error::Terminated`](zmq_core::Error::Terminated), [`Error::Forked`](zmq_core::Error::Forked).
     pub fn readiness_so_far(&mut self) -> Result<Readiness> {
         let readiness = self.cell().with(|state| {
             state.base.rest();
             state.readiness()
         });
-        let (readable, writable) = readiness.unwrap_or(Err(Error::Terminated))?;
+        let (readable, writable) = readiness??;
         Ok(Readiness { readable, writable })
     }
 }

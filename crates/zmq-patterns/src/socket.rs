@@ -132,11 +132,11 @@ pub(crate) enum Cell<S> {
 
 impl<S> Cell<S> {
     #[inline]
-    pub(crate) fn with<R>(&mut self, work: impl FnOnce(&mut S) -> R) -> Option<R> {
+    pub(crate) fn with<R>(&mut self, work: impl FnOnce(&mut S) -> R) -> Result<R> {
         match self {
-            Cell::Own(state) => Some(work(state)),
-            Cell::Shared(state) => Some(work(&mut state.lock().unwrap_or_else(PoisonError::into_inner))),
-            Cell::Empty => None,
+            Cell::Own(state) => Ok(work(state)),
+            Cell::Shared(state) => Ok(work(&mut state.lock().unwrap_or_else(PoisonError::into_inner))),
+            Cell::Empty => Err(Error::Terminated),
         }
     }
 
@@ -157,8 +157,7 @@ impl<P: Pattern> Cell<State<P>> {
         first: &Frame,
         patience: impl FnOnce(&State<P>) -> Patience,
     ) -> Result<()> {
-        self.with(|state| state.call(patience, |state, patience| state.begin(first, patience)))
-            .unwrap_or(Err(Error::Terminated))
+        self.with(|state| state.call(patience, |state, patience| state.begin(first, patience)))?
     }
 
     #[inline]
@@ -663,9 +662,7 @@ impl<K: Kind, E: Environment> Socket<K, E> {
     }
 
     pub(crate) fn with<R>(&mut self, work: impl FnOnce(&mut State<K::Pattern>) -> R) -> Result<R> {
-        // An error that is made only if it is needed.
-        let Some(result) = self.cell.with(work) else { return Err(Error::Terminated) };
-        Ok(result)
+        self.cell.with(work)
     }
 
     pub(crate) fn with_pattern<R>(

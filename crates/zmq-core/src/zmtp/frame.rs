@@ -71,9 +71,11 @@ impl Framing {
     #[inline]
     pub fn write_header(self, buffer: &mut Vec<u8>, flags: u8, length: usize) {
         match u8::try_from(length) {
-            _ if self == Framing::V1 => write_old_header(buffer, flags, length as u64),
-            Ok(length) => buffer.extend_from_slice(&[flags, length]),
-            Err(_) => write_long_header(buffer, flags, length as u64),
+            Ok(short) if self != Framing::V1 || short < OLD_LONG - 1 => {
+                buffer.extend_from_slice(&self.short_header(flags, short));
+            }
+            _ if self == Framing::V1 => write_old_long_header(buffer, flags, length as u64),
+            _ => write_long_header(buffer, flags, length as u64),
         }
     }
 }
@@ -159,15 +161,9 @@ fn write_long_header(buffer: &mut Vec<u8>, flags: u8, length: u64) {
     buffer.extend_from_slice(&length.to_be_bytes());
 }
 
-fn write_old_header(buffer: &mut Vec<u8>, flags: u8, length: u64) {
-    let counted = length.saturating_add(1);
-    match u8::try_from(counted) {
-        Ok(short) if short != OLD_LONG => buffer.push(short),
-        _ => {
-            buffer.push(OLD_LONG);
-            buffer.extend_from_slice(&counted.to_be_bytes());
-        }
-    }
+fn write_old_long_header(buffer: &mut Vec<u8>, flags: u8, length: u64) {
+    buffer.push(OLD_LONG);
+    buffer.extend_from_slice(&length.saturating_add(1).to_be_bytes());
     buffer.push(flags);
 }
 
