@@ -246,8 +246,12 @@ impl Driver {
     /// A turn of the I/O thread: never sleeps. If an application's thread has the poll, that thread will see to it.
     pub(crate) fn turn_in_background(&self) -> Option<Next> {
         let next = self.turn_now();
-        self.lease.finish_turn(|| self.notify());
+        self.end_background_turn();
         next
+    }
+
+    fn end_background_turn(&self) {
+        self.lease.finish_turn(|| self.bell.ring_again());
     }
 
     /// A turn that never sleeps, in a watcher. `None`: another thread has the poll, and will see to it, or will say so.
@@ -535,6 +539,31 @@ mod tests {
         let written: usize = writes.take().iter().sum();
         assert!(written >= BATCH, "{written} bytes of two batches were written");
         drop(visit);
+    }
+
+    /// A watcher that is woken by the bell while the I/O thread has the poll cannot hear it. So the I/O thread, as it
+    /// leaves, rings whether or not the bell was heard.
+    #[test]
+    fn a_watcher_that_found_the_poll_taken_is_woken_again() {
+        let context = Context::builder().transport(Writes::default()).build().unwrap();
+        let base = SocketBase::new(&context, SocketType::Push, Options::default()).unwrap();
+        base.connect("noted://peer", &[]).unwrap();
+        let driver = base.driver().unwrap();
+        let mut watcher = Poll::new().unwrap();
+        let mut events = Events::with_capacity(4);
+        watcher
+            .registry()
+            .register(&mut mio::unix::SourceFd(&driver.poll_fd()), Token(0), Interest::READABLE)
+            .unwrap();
+        driver.enter();
+        let turn_of_the_io_thread = lock(&driver.wait);
+        driver.notify();
+        watcher.poll(&mut events, Some(Duration::ZERO)).unwrap();
+        assert!(!events.is_empty() && driver.turn_now().is_none(), "the watcher looks in vain");
+        drop(turn_of_the_io_thread);
+        driver.end_background_turn();
+        watcher.poll(&mut events, Some(Duration::ZERO)).unwrap();
+        assert!(!events.is_empty(), "nobody wakes the watcher");
     }
 
     #[test]

@@ -154,6 +154,7 @@ mod tests {
 #[cfg(all(test, loom))]
 mod loom_tests {
     use super::*;
+    use crate::bell::Rung;
     use crate::sync::atomic::AtomicUsize;
     use crate::sync::{Arc, assert_mutant_fails, thread};
 
@@ -243,23 +244,38 @@ mod loom_tests {
             lease: Lease,
             /// A lock: loom does not see that a `Mutex` is let go.
             taken: AtomicBool,
+            bell: Rung,
+            /// What the bell was rung for.
             event: AtomicBool,
-            bell: AtomicBool,
+            /// The watcher is going to be woken.
+            edge: AtomicBool,
+        }
+        impl Poll {
+            fn look(&self) {
+                self.event.swap(false, Ordering::AcqRel);
+                self.bell.hear();
+            }
+
+            fn wake(&self) {
+                self.event.swap(true, Ordering::AcqRel);
+                self.edge.swap(true, Ordering::AcqRel);
+            }
         }
         let poll = Arc::new(Poll { taken: AtomicBool::new(true), ..Poll::default() });
         let io = poll.clone();
         let turn = thread::spawn(move || {
-            io.event.swap(false, Ordering::AcqRel);
+            io.look();
             io.taken.swap(false, Ordering::AcqRel);
-            io.lease.finish_turn(|| io.bell.store(true, Ordering::Release));
+            io.lease.finish_turn(|| io.bell.ring_again(|| io.wake()));
         });
         poll.lease.enter(|| ());
-        poll.event.swap(true, Ordering::AcqRel);
-        if !poll.taken.swap(true, Ordering::AcqRel) {
-            poll.event.swap(false, Ordering::AcqRel);
+        poll.bell.ring(|| poll.wake());
+        if poll.edge.swap(false, Ordering::AcqRel) && !poll.taken.swap(true, Ordering::AcqRel) {
+            poll.look();
         }
         turn.join().unwrap();
-        assert!(poll.bell.load(Ordering::Acquire) || !poll.event.load(Ordering::Acquire), "nobody looks");
+        let woken = poll.edge.load(Ordering::Acquire);
+        assert!(woken || !poll.event.load(Ordering::Acquire), "nobody looks");
     }
 
     #[test]
@@ -270,6 +286,11 @@ mod loom_tests {
     #[test]
     fn loom_l2_turn_mutant() {
         assert_mutant_fails(Mutant::LeaseTurnEndsSilent, an_event_in_a_turn_is_not_lost);
+    }
+
+    #[test]
+    fn loom_l2_bell_mutant() {
+        assert_mutant_fails(Mutant::BellRingsOnce, an_event_in_a_turn_is_not_lost);
     }
 
     #[test]

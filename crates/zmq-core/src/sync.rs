@@ -215,6 +215,8 @@ pub(crate) enum Mutant {
     LeaseLeaveUnwatched,
     /// L2: an I/O thread that lets go of the poll tells nobody.
     LeaseTurnEndsSilent,
+    /// L2: it tells by a bell that was rung before and not heard, which nobody notices.
+    BellRingsOnce,
     /// L3: `release` hands over what is handed over already.
     LeaseReleasesTwice,
     /// T1: a socket is told to look before there is anything to see.
