@@ -17,6 +17,9 @@ use crate::sync::{Mutex, lock};
 use bytes::Bytes;
 use std::sync::{Arc, Weak};
 
+/// Chunks that a pipe keeps for its writer, each for 32 messages. Both ends are threads of this process.
+const SPARES: u8 = 8;
+
 /// A socket as a [`DirectTransport`](crate::transport::DirectTransport) sees it: something that can be joined to
 /// another one.
 #[derive(Clone)]
@@ -192,8 +195,10 @@ impl Pending {
     /// A pipe conflates if either of its ends asks for it.
     fn make_pipes(&self, outgoing_conflates: bool, incoming_conflates: bool) -> Ends {
         let options = &self.port.settings.options;
-        let (to_peer, from_us) = new_pipe(options.send_hwm, outgoing_conflates);
-        let (to_us, from_peer) = new_pipe(options.recv_hwm, incoming_conflates);
+        let (to_peer, mut from_us) = new_pipe(options.send_hwm, outgoing_conflates);
+        let (to_us, mut from_peer) = new_pipe(options.recv_hwm, incoming_conflates);
+        from_us.keep_spares(SPARES);
+        from_peer.keep_spares(SPARES);
         let outlet = Outlet::new(to_peer, Far::Socket(self.far.clone()), self.key.clone()).that_connects();
         let inlet = Inlet::new(from_peer, Far::Socket(self.far.clone()), self.key.clone());
         ((outlet, inlet), (to_us, from_us))

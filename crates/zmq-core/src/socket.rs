@@ -109,8 +109,7 @@ pub struct SocketBase {
     direction: Direction,
     waiter: Arc<Waiter>,
     spin: Spin,
-    /// Whether it has sent something since it last dwelt.
-    has_asked: bool,
+    eagerness: Eagerness,
     output: OutputState,
 }
 
@@ -149,7 +148,7 @@ impl SocketBase {
             settings,
             direction,
             waiter,
-            has_asked: false,
+            eagerness: Eagerness::default(),
             output: OutputState::default(),
         }
     }
@@ -491,7 +490,7 @@ impl SocketBase {
     /// To be called after a message was sent.
     #[inline]
     pub fn count_sent(&mut self) {
-        self.has_asked = true;
+        self.eagerness.has_asked = true;
         self.core.shared.counters.app.sent.add(1);
     }
 
@@ -646,8 +645,35 @@ impl Company {
     }
 }
 
-/// Pauses of the processor between two looks at the clock.
-const PAUSES: u32 = 32;
+/// How often a thread that dwells looks whether something is there. Who has sent something waits for the answer, and looks
+/// all the time. Who only receives looks now and then, and the more seldom the more was there: each look takes the
+/// sender's cache line away, which costs the sender more than its message, and meanwhile messages gather.
+#[derive(Default)]
+struct Eagerness {
+    /// Whether it has sent something since it last dwelt.
+    has_asked: bool,
+    /// How many messages it had received when it last dwelt.
+    received: u64,
+}
+
+impl Eagerness {
+    /// Pauses of the processor, of a few nanoseconds each, until a receiver looks again: at least, and at most.
+    const RECEIVER: (u64, u64) = (32, 256);
+    /// More of them for each message that came since it last dwelt.
+    const FOR_EACH: u64 = 8;
+
+    /// Of `received` messages altogether: how often the processor pauses before each look.
+    fn pauses(&mut self, received: u64) -> u64 {
+        let gathered = received - std::mem::replace(&mut self.received, received);
+        if std::mem::take(&mut self.has_asked) {
+            return 1;
+        }
+        gathered.saturating_mul(Self::FOR_EACH).clamp(Self::RECEIVER.0, Self::RECEIVER.1)
+    }
+}
+
+/// Pauses of the processor between two looks at the clock, unless it is longer until the next look.
+const PAUSES: u64 = 32;
 
 /// Waiting.
 impl SocketBase {
@@ -767,21 +793,19 @@ impl SocketBase {
     }
 
     /// Before pipes are asked to report: tries for a moment whether something is `at_hand`, if that was worthwhile of late.
-    /// Who has sent something waits for the answer, and looks all the time. Who only receives looks now and then: each
-    /// look takes the sender's cache line away, and messages gather meanwhile.
     #[cold]
     pub fn dwell(&mut self, at_hand: impl FnMut() -> bool) {
         if self.spin.is_worthwhile() {
-            let pauses = if std::mem::take(&mut self.has_asked) { 1 } else { PAUSES };
+            let pauses = self.eagerness.pauses(self.core.shared.counters.receive.received.value());
             self.look_out(Instant::now(), pauses, at_hand);
         }
     }
 
     /// Tries for a moment whether something is `at_hand` or there is news: a look each time that the processor has paused so
-    /// often, at most [`PAUSES`] times. `false`: in vain.
-    fn look_out(&mut self, started: Instant, pauses: u32, mut at_hand: impl FnMut() -> bool) -> bool {
+    /// often. `false`: in vain.
+    fn look_out(&mut self, started: Instant, pauses: u64, mut at_hand: impl FnMut() -> bool) -> bool {
         while let Some(patience) = self.spin.go_on(started) {
-            for _ in 0..PAUSES / pauses {
+            for _ in 0..(PAUSES / pauses).max(1) {
                 for _ in 0..pauses {
                     std::hint::spin_loop();
                 }

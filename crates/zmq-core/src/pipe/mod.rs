@@ -274,6 +274,17 @@ impl<T: Send> Reader<T> {
         inside!(ReaderInside, mut self.take_writer_wake())
     }
 
+    /// How many chunks of memory, once read, are kept for the writer, which then need not allocate: one by default. More of
+    /// them are worth their memory where the halves are two threads that are both busy, since freeing what another
+    /// thread has allocated is dear.
+    pub fn keep_spares(&mut self, most: u8) {
+        match &mut self.inside {
+            ReaderInside::Queue(reader) => reader.keep_spares(most),
+            // It has no chunks.
+            ReaderInside::Conflate(_) => {}
+        }
+    }
+
     /// Marks the reader as asleep.
     ///
     /// True: marked; nothing can be read, and the next flush or the close of the writer will be told to wake

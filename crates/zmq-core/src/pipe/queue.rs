@@ -3,7 +3,7 @@
 //! ```text
 //!             reader                                    writer
 //!               v                                         v
-//!   first -> [ . . 2 3 ] -next-> [ 4 5 6 7 ] -next-> [ 8 9 _ _ ]        spare -> [ _ _ _ _ ]
+//!   first -> [ . . 2 3 ] -next-> [ 4 5 6 7 ] -next-> [ 8 9 _ _ ]        spares -> [ _ _ _ _ ] -next-> ...
 //!                                                     ^ published = 9: 9 is written and not flushed
 //! ```
 //!
@@ -60,6 +60,7 @@ pub(super) fn queue<T: Send, const SLOTS: usize>(hwm: usize) -> (Writer<T, SLOTS
     let writer = Writer {
         shared: Arc::clone(&shared),
         tail: ptr::null_mut(),
+        reserve: ptr::null_mut(),
         index: SLOTS as u8,
         state: WriterState::Open,
         written: 0,
@@ -75,6 +76,8 @@ pub(super) fn queue<T: Send, const SLOTS: usize>(hwm: usize) -> (Writer<T, SLOTS
         index: SLOTS as u8,
         closed: false,
         writer_wake: false,
+        spares: 0,
+        most_spares: 1,
         read: 0,
         available: 0,
         acknowledged: 0,
@@ -98,6 +101,8 @@ pub(super) struct Writer<T, const SLOTS: usize> {
     shared: Arc<Shared<T, SLOTS>>,
     /// The chunk that is being filled. Null until the first message.
     tail: *mut Chunk<T, SLOTS>,
+    /// Vacant chunks, a list: spares that it has picked up.
+    reserve: *mut Chunk<T, SLOTS>,
     /// Slots used in `tail`. Invariant: at most SLOTS; SLOTS if there is no chunk.
     index: u8,
     state: WriterState,
@@ -116,8 +121,9 @@ pub(super) struct Writer<T, const SLOTS: usize> {
     discarded: u64,
 }
 
-// SAFETY: the raw pointer is what makes this not Send by itself. It leads to a chunk of which this half uses
-// only the slots that hold no message of the reader, wherever this half lives; and the messages are Send.
+// SAFETY: the raw pointers are what makes this not Send by itself. They lead to chunks that nobody else knows, and
+// to one of which this half uses only the slots that hold no message of the reader, wherever this half lives; and
+// the messages are Send.
 unsafe impl<T: Send, const SLOTS: usize> Send for Writer<T, SLOTS> {}
 
 impl<T, const SLOTS: usize> Writer<T, SLOTS> {
@@ -238,6 +244,21 @@ impl<T, const SLOTS: usize> Writer<T, SLOTS> {
         self.tail as usize
     }
 
+    /// How many vacant chunks the writer keeps, and how many wait for it.
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn vacant(&self) -> (usize, usize) {
+        let length = |mut chunk: *mut Chunk<T, SLOTS>| {
+            let mut length = 0;
+            while !chunk.is_null() {
+                length += 1;
+                // SAFETY: the tests use both halves on one thread.
+                chunk = unsafe { (*chunk).next.with(|next| *next) };
+            }
+            length
+        };
+        (length(self.reserve), length(self.shared.reader.spares.load(Ordering::Relaxed)))
+    }
+
     #[inline]
     fn append(&mut self, message: T) {
         self.append_with(|| message);
@@ -263,7 +284,7 @@ impl<T, const SLOTS: usize> Writer<T, SLOTS> {
     #[cold]
     #[inline(never)]
     fn grow(&mut self) {
-        let chunk = self.shared.take_spare();
+        let chunk = self.take_vacant();
         // SAFETY: the chunk is fresh or was handed back by the reader, so only the writer knows it.
         unsafe { (*chunk).previous.with_mut(|previous| *previous = self.tail) };
         if self.tail.is_null() {
@@ -276,6 +297,23 @@ impl<T, const SLOTS: usize> Writer<T, SLOTS> {
         }
         self.tail = chunk;
         self.index = 0;
+    }
+
+    /// A vacant chunk, without a next one.
+    fn take_vacant(&mut self) -> *mut Chunk<T, SLOTS> {
+        if self.reserve.is_null() {
+            self.reserve = self.shared.reader.spares.swap(ptr::null_mut(), Ordering::Acquire);
+        }
+        let chunk = self.reserve;
+        if chunk.is_null() {
+            return Chunk::allocate();
+        }
+        // SAFETY: the reader handed the chunk over with the Release that the swap has seen.
+        unsafe {
+            self.reserve = (*chunk).next.with(|next| *next);
+            (*chunk).next.with_mut(|next| *next = ptr::null_mut());
+        }
+        chunk
     }
 
     /// Drops the last message that was written and not flushed. Only called if there is one.
@@ -360,6 +398,8 @@ impl<T, const SLOTS: usize> Writer<T, SLOTS> {
 impl<T, const SLOTS: usize> Drop for Writer<T, SLOTS> {
     fn drop(&mut self) {
         self.close();
+        // SAFETY: they are vacant, and nobody else knows them.
+        unsafe { Chunk::free_list(self.reserve) };
     }
 }
 
@@ -375,6 +415,9 @@ pub(super) struct Reader<T, const SLOTS: usize> {
     low_water: u32,
     /// An acknowledgement has met a waiting writer, which nobody has woken yet.
     writer_wake: bool,
+    /// How many spares there were when it last added one, and are unless the writer has picked them up.
+    spares: u8,
+    most_spares: u8,
     /// Messages read. Invariant: at most `available`.
     read: u64,
     /// The published count as last seen. Messages below it are the reader's.
@@ -418,6 +461,10 @@ impl<T, const SLOTS: usize> Reader<T, SLOTS> {
         if self.read - self.acknowledged >= u64::from(self.low_water) {
             self.acknowledge();
         }
+    }
+
+    pub(super) fn keep_spares(&mut self, most: u8) {
+        self.most_spares = most;
     }
 
     #[inline]
@@ -527,8 +574,31 @@ impl<T, const SLOTS: usize> Reader<T, SLOTS> {
             first.with_mut(|first| unsafe { *first = self.head });
             // SAFETY: all messages of `old` are read. The writer left it when it published one beyond it, and
             // it looks at `previous` only while it owns a message in the previous chunk. No link leads to it.
-            unsafe { self.shared.put_spare(old) };
+            unsafe { self.put_spare(old) };
         }
+    }
+
+    /// Hands a chunk back to the writer, unless that has not picked up so many already.
+    ///
+    /// # Safety
+    ///
+    /// The chunk is vacant, and nobody else knows it.
+    unsafe fn put_spare(&mut self, chunk: *mut Chunk<T, SLOTS>) {
+        let spares = &self.shared.reader.spares;
+        // A writer that finds none meanwhile makes a new chunk.
+        let mut first = spares.swap(ptr::null_mut(), Ordering::Relaxed);
+        let count = if first.is_null() { 0 } else { self.spares };
+        if count >= self.most_spares {
+            // SAFETY: the caller's promise.
+            unsafe { Chunk::free(chunk) };
+        } else {
+            // SAFETY: the caller's promise.
+            unsafe { (*chunk).next.with_mut(|next| *next = first) };
+            first = chunk;
+            self.spares = count + 1;
+        }
+        let order = if mutant(Mutant::PipeSpareRelaxed) { Ordering::Relaxed } else { Ordering::Release };
+        spares.swap(first, order);
     }
 
     /// Looks whether more has been published, and takes up the high-water mark. Whether there is something to
@@ -578,8 +648,9 @@ struct ReaderSide<T, const SLOTS: usize> {
     acknowledged: AtomicU64,
     /// Set by the writer. Whoever sees a message sees a mark as new as that message.
     hwm: AtomicUsize,
-    /// A chunk on its way back to the writer, or null. The reader puts, the writer takes, both by a swap.
-    spare: AtomicPtr<Chunk<T, SLOTS>>,
+    /// Vacant chunks on their way back to the writer, a list. The reader takes them out and puts them back with one more,
+    /// the writer takes them all, both by swaps.
+    spares: AtomicPtr<Chunk<T, SLOTS>>,
     /// The first chunk of the list. The writer's until it publishes its first message, then the reader's.
     first: UnsafeCell<*mut Chunk<T, SLOTS>>,
 }
@@ -598,34 +669,9 @@ impl<T, const SLOTS: usize> Shared<T, SLOTS> {
             reader: CachePadded::new(ReaderSide {
                 acknowledged: AtomicU64::new(0),
                 hwm: AtomicUsize::new(hwm),
-                spare: AtomicPtr::new(ptr::null_mut()),
+                spares: AtomicPtr::new(ptr::null_mut()),
                 first: UnsafeCell::new(ptr::null_mut()),
             }),
-        }
-    }
-
-    /// A vacant chunk for the writer, without a next one.
-    fn take_spare(&self) -> *mut Chunk<T, SLOTS> {
-        let spare = self.reader.spare.swap(ptr::null_mut(), Ordering::Acquire);
-        if spare.is_null() {
-            return Chunk::allocate();
-        }
-        // SAFETY: the reader handed the chunk over with the Release that the swap has seen.
-        unsafe { (*spare).next.with_mut(|next| *next = ptr::null_mut()) };
-        spare
-    }
-
-    /// Hands a chunk back to the writer, in place of one that it has not picked up.
-    ///
-    /// # Safety
-    ///
-    /// Only for the reader. The chunk holds no message, and nobody else knows it.
-    unsafe fn put_spare(&self, chunk: *mut Chunk<T, SLOTS>) {
-        let order = if mutant(Mutant::PipeSpareRelaxed) { Ordering::Relaxed } else { Ordering::Release };
-        let unused = self.reader.spare.swap(chunk, order);
-        if !unused.is_null() {
-            // SAFETY: the reader itself had put it there, and the writer has not seen it.
-            unsafe { Chunk::free(unused) };
         }
     }
 }
@@ -633,19 +679,10 @@ impl<T, const SLOTS: usize> Shared<T, SLOTS> {
 impl<T, const SLOTS: usize> Drop for Shared<T, SLOTS> {
     fn drop(&mut self) {
         // Each half has dropped its messages; what remains is vacant memory.
-        let spare = self.reader.spare.load(Ordering::Relaxed);
-        if !spare.is_null() {
-            // SAFETY: the halves are gone, and a spare is not in the list.
-            unsafe { Chunk::free(spare) };
-        }
-        // SAFETY: the halves are gone. `first` leads to all chunks of the list, and each is freed once.
+        // SAFETY: the halves are gone, and a chunk is a spare or in the list of `first`.
         unsafe {
-            let mut chunk = self.reader.first.with(|first| *first);
-            while !chunk.is_null() {
-                let next = (*chunk).next.with(|next| *next);
-                Chunk::free(chunk);
-                chunk = next;
-            }
+            Chunk::free_list(self.reader.spares.load(Ordering::Relaxed));
+            Chunk::free_list(self.reader.first.with(|first| *first));
         }
     }
 }
@@ -675,6 +712,22 @@ impl<T, const SLOTS: usize> Chunk<T, SLOTS> {
     unsafe fn free(chunk: *mut Self) {
         // SAFETY: the caller's promise.
         drop(unsafe { Box::from_raw(chunk) });
+    }
+
+    /// Frees this chunk, if it is one, and all that follow.
+    ///
+    /// # Safety
+    ///
+    /// As for [`free`](Chunk::free), for each of them.
+    unsafe fn free_list(mut chunk: *mut Self) {
+        while !chunk.is_null() {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let next = (*chunk).next.with(|next| *next);
+                Chunk::free(chunk);
+                chunk = next;
+            }
+        }
     }
 
     /// # Safety

@@ -295,6 +295,24 @@ fn lockstep_needs_two_chunks() {
 }
 
 #[test]
+fn so_many_vacant_chunks_are_kept_and_all_of_them_come_back() {
+    let round = |writer: &mut queue::Writer<u64, 4>, reader: &mut queue::Reader<u64, 4>, count| {
+        (0..count).for_each(|number| writer.write(number).unwrap());
+        assert_eq!(writer.flush(), Flush::ReaderAwake);
+        (0..count).for_each(|number| assert_eq!(reader.read(), Some(number)));
+    };
+    // The reader is still in the last one.
+    for (most, chunks, spares) in [(1, 1, 0), (1, 2, 1), (1, 9, 1), (3, 4, 3), (3, 5, 3), (8, 5, 4)] {
+        let (mut writer, mut reader) = queue::queue(0);
+        reader.keep_spares(most);
+        round(&mut writer, &mut reader, 4 * chunks);
+        assert_eq!(writer.vacant(), (0, spares), "of {chunks} chunks");
+        round(&mut writer, &mut reader, 4);
+        assert_eq!(writer.vacant(), (spares.saturating_sub(1), 1), "the writer picks all of them up");
+    }
+}
+
+#[test]
 fn every_message_is_dropped_once_whoever_goes_first() {
     for flushed in [0, 1, 31, 32, 33, 64, 100] {
         for unflushed in [0, 1, 31, 32, 33, 64] {
