@@ -443,10 +443,24 @@ impl Message {
         fill(&mut self.0, body);
     }
 
-    /// Takes the body of the frame out and leaves an empty one, if it is the only frame and its body lies in a block.
+    /// Takes the frame at `index` out, and leaves an empty one in its place. `None`: there is none.
     #[inline]
-    pub fn take_piece(&mut self) -> Option<HeapBody> {
-        self.0.take_piece().map(|piece| HeapBody(Place::Block(piece)))
+    pub fn take_frame(&mut self, index: usize) -> Option<Frame> {
+        self.storage_of(index).map(|storage| Frame(storage.take()))
+    }
+
+    /// Takes the body of the frame at `index` out and leaves an empty one, if it lies in a block.
+    #[inline]
+    pub fn take_piece(&mut self, index: usize) -> Option<HeapBody> {
+        self.storage_of(index)?.take_piece().map(|piece| HeapBody(Place::Block(piece)))
+    }
+
+    #[inline]
+    fn storage_of(&mut self, index: usize) -> Option<&mut Storage> {
+        if self.0.frames_mut().is_none() {
+            return (index == 0).then_some(&mut self.0);
+        }
+        self.0.frames_mut()?.get_mut(index).map(|frame| &mut frame.0)
     }
 
     /// Appends a frame.
@@ -545,11 +559,12 @@ impl Message {
         }
     }
 
-    /// Moves the frames to the end of a list. Cheaper than to iterate over them: a single one needs no list of its own.
-    pub fn append_to(self, list: &mut Vec<Frame>) {
-        match self.take_apart() {
-            Frames::One(frame) => list.push(frame),
-            Frames::Many(mut frames) => list.append(&mut frames),
+    /// Moves the frames to the end of a list, and leaves at most one, which is empty. Cheaper than to iterate over them: a
+    /// single one needs no list of its own.
+    pub fn append_to(&mut self, list: &mut Vec<Frame>) {
+        match self.0.frames_mut() {
+            Some(frames) => list.append(frames),
+            None => list.push(Frame(self.0.take())),
         }
     }
 
@@ -756,8 +771,14 @@ mod tests {
             assert_eq!(message.take_front(count), frames[..at]);
             assert_eq!(message.frames(), &frames[at..]);
             let mut list = vec![Frame::from("first")];
+            let mut rest = message.clone();
             message.append_to(&mut list);
-            assert_eq!(list[1..], frames[at..]);
+            assert_eq!((&list[1..], message.size()), (&frames[at..], 0));
+            for (index, frame) in frames[at..].iter().enumerate() {
+                assert_eq!(rest.take_frame(index).as_ref(), Some(frame));
+                assert_eq!(rest.take_frame(index), Some(Frame::new()), "what stays");
+            }
+            assert_eq!(rest.take_frame(4 - at), None);
         }
     }
 

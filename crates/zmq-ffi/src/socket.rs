@@ -13,7 +13,6 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use std::vec::IntoIter;
 use zmq::{AnySocket, Descriptor, Frame, HeapBody, Message, Peer, SocketType, Stopper};
 
 /// Flags of sending and receiving.
@@ -32,7 +31,11 @@ pub(crate) const POLLPRI: i16 = 8;
 /// A place for a socket. Its lock is held during each call: two threads that use the same socket take turns. That hardly ever
 /// happens, as libzmq forbids it, and the lock is in the way of every message; so it is one whose end is a plain store
 /// (a fifth more messages of 8 bytes than with one that knows who waits).
+///
+/// Places lie side by side, and their sockets are used by different threads: none shares a cache line with the next (processors
+/// fetch them in pairs).
 #[derive(Default)]
+#[repr(align(128))]
 pub(crate) struct Slot {
     socket: SpinMutex<Option<Socket>>,
     /// Ends a call that another thread is in.
@@ -54,10 +57,10 @@ pub(crate) struct Socket {
     outgoing: Vec<Frame>,
     /// How many frames the last message of several had, as the next one is likely to; at most [`MANY`].
     frames: usize,
-    /// The frame that was received last.
+    /// The message that was received last; which of its frames is at hand, and how many there are.
     received: Message,
-    /// The frames of its message that follow.
-    rest: IntoIter<Frame>,
+    at: usize,
+    count: usize,
     descriptor: Option<Descriptor>,
     monitoring: Option<Monitoring>,
     /// What ends its calls.
@@ -93,7 +96,8 @@ pub(crate) fn create(context: &Arc<Context>, type_number: c_int) -> Result<*mut 
         outgoing: Vec::new(),
         frames: 0,
         received: Message::new(),
-        rest: Vec::new().into_iter(),
+        at: 0,
+        count: 0,
         descriptor: None,
         monitoring: None,
         stopper: &slot.stopper,
@@ -199,25 +203,44 @@ impl Socket {
         })
     }
 
-    fn send_part(&mut self, frame: &mut Message, flags: c_int) -> Result<()> {
-        if !self.can_send() {
-            return Err(Errno::ENOTSUP);
+    /// Sends a copy as the next frame.
+    #[inline]
+    pub(crate) fn send_copy(&mut self, body: &[u8], flags: c_int) -> Result<()> {
+        if self.outgoing.is_empty() {
+            let mut frame = Message::from(Frame::new());
+            frame.set(body);
+            return self.send(&mut frame, flags);
         }
-        if let (true, Some(first)) = (self.outgoing.is_empty(), frame.frames().first()) {
+        self.outgoing.push(Frame::copy_from(body));
+        if flags & SNDMORE != 0 {
+            return Ok(());
+        }
+        // What is given back is a copy.
+        self.send_parts(&mut Message::new(), flags)
+    }
+
+    fn send_part(&mut self, frame: &mut Message, flags: c_int) -> Result<()> {
+        if self.outgoing.is_empty() {
+            if !self.can_send() {
+                return Err(Errno::ENOTSUP);
+            }
+            let Some(first) = frame.frames().first() else { return Ok(()) };
             // At the first frame it is said whether the message goes.
             match flags & DONTWAIT {
                 0 => self.any.begin(first)?,
                 _ => self.any.try_begin(first)?,
             }
-        }
-        if self.outgoing.is_empty() {
             self.outgoing.reserve(self.frames);
         }
-        // An empty frame in its place, since that needs no destructor.
-        std::mem::replace(frame, Frame::new().into()).append_to(&mut self.outgoing);
+        frame.append_to(&mut self.outgoing);
         if flags & SNDMORE != 0 {
             return Ok(());
         }
+        self.send_parts(frame, flags)
+    }
+
+    /// Sends the frames that were gathered. If that fails the last one is put into `frame`, to be sent once more.
+    fn send_parts(&mut self, frame: &mut Message, flags: c_int) -> Result<()> {
         self.frames = self.outgoing.len().min(MANY);
         let mut message = Message::from(std::mem::take(&mut self.outgoing));
         let Err(error) = self.hand_over(&mut message, flags) else { return Ok(()) };
@@ -225,7 +248,6 @@ impl Socket {
             // Whoever it was for has gone since the first frame: nobody gets it, as nobody gets half of it.
             Errno::EAGAIN if flags & DONTWAIT != 0 => Ok(()),
             Errno::EAGAIN | Errno::EINTR => {
-                // The last frame is given back, to be sent once more.
                 self.outgoing = message.into_frames();
                 *frame = self.outgoing.pop().unwrap_or_default().into();
                 Err(error)
@@ -250,8 +272,8 @@ impl Socket {
     /// Receives the next frame: [`frame`](Socket::frame).
     #[inline]
     pub(crate) fn receive(&mut self, flags: c_int) -> Result<()> {
-        if let Some(frame) = self.rest.next() {
-            self.received = frame.into();
+        if self.has_more() {
+            self.at += 1;
             return Ok(());
         }
         if !self.can_receive() {
@@ -261,28 +283,25 @@ impl Socket {
             0 => self.any.recv_into(&mut self.received)?,
             _ => self.any.try_recv_into(&mut self.received)?,
         }
-        if self.received.len() > 1 {
-            self.rest = std::mem::take(&mut self.received).into_frames().into_iter();
-            self.received = self.rest.next().unwrap_or_default().into();
-        }
+        (self.at, self.count) = (0, self.received.len());
         Ok(())
     }
 
     /// The frame that was received last, until it is taken.
     #[inline]
     pub(crate) fn frame(&self) -> &[u8] {
-        self.received.frames().first().map_or(&[], Frame::as_bytes)
+        self.received.get(self.at).map_or(&[], Frame::as_bytes)
     }
 
     /// Takes its body, if it lies in a block: most bodies that are not small.
     #[inline]
     pub(crate) fn take_piece(&mut self) -> Option<HeapBody> {
-        self.received.take_piece()
+        self.received.take_piece(self.at)
     }
 
     /// Takes it.
     pub(crate) fn take_frame(&mut self) -> Frame {
-        std::mem::replace(&mut self.received, Frame::new().into()).into_single().unwrap_or_default()
+        self.received.take_frame(self.at).unwrap_or_default()
     }
 
     /// Who sent the message that was received last; not known of sockets in this process.
@@ -294,7 +313,7 @@ impl Socket {
 
     /// Whether it is in the middle of a message that is received.
     pub(crate) fn has_more(&self) -> bool {
-        self.rest.len() > 0
+        self.at + 1 < self.count
     }
 
     fn can_send(&self) -> bool {

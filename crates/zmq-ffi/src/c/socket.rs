@@ -8,7 +8,7 @@ use crate::socket::{self, SNDMORE};
 use nix::libc;
 use std::ffi::{c_char, c_int, c_void};
 use std::os::fd::{BorrowedFd, OwnedFd};
-use zmq::{Bytes, Frame, Message};
+use zmq::{Bytes, Frame};
 
 /// Writes a value to the place that the program has for it, and its length.
 ///
@@ -37,10 +37,9 @@ fn copy_of(descriptor: c_int) -> Result<OwnedFd> {
 }
 
 #[inline]
-fn send(handle: *const c_void, frame: &mut Message, flags: c_int) -> Result<c_int> {
-    let length = frame.size();
-    socket::with(handle, |socket| socket.send(frame, flags))?;
-    Ok(returned(length))
+fn send_copy(handle: *const c_void, body: &[u8], flags: c_int) -> Result<c_int> {
+    socket::with(handle, |socket| socket.send_copy(body, flags))?;
+    Ok(returned(body.len()))
 }
 
 /// Is neither bound nor connected there any more.
@@ -128,10 +127,8 @@ exported! {
 
     /// Sends a copy of a buffer as the next frame.
     fn zmq_send(socket: *mut c_void, buffer: *const c_void, length: usize, flags: c_int) -> c_int, or -1, {
-        let mut frame = Message::from(Frame::new());
         // SAFETY: a buffer of this length.
-        frame.set(unsafe { bytes(buffer, length) }?);
-        send(socket, &mut frame, flags)
+        send_copy(socket, unsafe { bytes(buffer, length) }?, flags)
     }
 
     /// Sends a buffer that never changes and never goes away as the next frame.
@@ -142,8 +139,10 @@ exported! {
         flags: c_int,
     ) -> c_int, or -1, {
         // SAFETY: a buffer of this length, which the program says to be constant.
-        let constant = Bytes::from_static(unsafe { bytes(buffer, length) }?);
-        send(socket, &mut Frame::from(constant).into(), flags)
+        let constant = unsafe { bytes(buffer, length) }?;
+        let mut frame = Frame::from(Bytes::from_static(constant)).into();
+        socket::with(socket, |socket| socket.send(&mut frame, flags))?;
+        Ok(returned(length))
     }
 
     /// Receives the next frame into a buffer; what does not fit is cut off. Returns the size of the whole frame.
@@ -184,9 +183,9 @@ exported! {
         let mut sent = 0;
         for (index, part) in parts.iter().enumerate() {
             // SAFETY: a buffer of this length.
-            let mut frame = Message::from(Frame::copy_from(unsafe { bytes(part.iov_base, part.iov_len) }?));
+            let body = unsafe { bytes(part.iov_base, part.iov_len) }?;
             let flags = if index + 1 == count { flags & !SNDMORE } else { flags };
-            sent = send(socket, &mut frame, flags)?;
+            sent = send_copy(socket, body, flags)?;
         }
         Ok(sent)
     }

@@ -58,7 +58,7 @@ impl Pattern for Replier {
             return Err(Error::State { hint: OUT_OF_TURN_SEND });
         };
         let size = message.size();
-        std::mem::take(message).append_to(&mut envelope);
+        message.append_to(&mut envelope);
         let mut reply = Message::from(envelope);
         let Some(outlet) = self.outlets.get_mut(peer) else {
             base.count_unroutable();

@@ -42,7 +42,7 @@ impl Requester {
         }
     }
 
-    fn envelope(&mut self, body: Message, correlate: bool) -> (Message, Option<u32>) {
+    fn envelope(&mut self, mut body: Message, correlate: bool) -> (Message, Option<u32>) {
         let id = correlate.then(|| {
             self.next_id = self.next_id.wrapping_add(1);
             self.next_id
