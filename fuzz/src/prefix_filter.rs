@@ -76,6 +76,14 @@ fn compare(filter: &mut PrefixFilter, held: &Held, text: &[u8]) {
     };
     let (mut matched, mut unmatched) = (Vec::new(), Vec::new());
     filter.for_each_match(text, |peer| matched.push(peer));
+    for end in [&b"................"[..], b"a", b""] {
+        let other = [&text[..text.len().min(17)], end].concat();
+        if filter.matches_as_before(&other) {
+            let wants = |topics: &BTreeSet<Vec<u8>>| topics.iter().any(|topic| other.starts_with(topic));
+            let wanting = held.iter().filter(|(_, topics)| wants(topics)).collect();
+            assert_eq!(sorted(matched.clone()), peers(wanting), "as before");
+        }
+    }
     filter.for_each_unmatched(text, |peer| unmatched.push(peer));
     assert_eq!((sorted(matched), sorted(unmatched)), (peers(wanting), peers(others)));
 }

@@ -22,12 +22,14 @@
 mod children;
 mod label;
 mod pool;
+mod recent;
 #[cfg(test)]
 mod tests;
 
 use children::{ChildTables, Children};
 use label::{Label, LabelStore, MAX_LABEL};
 use pool::Pool;
+pub use recent::Recent;
 
 const ROOT: u32 = 0;
 
@@ -172,6 +174,26 @@ impl<V> PrefixTree<V> {
     #[inline]
     pub fn for_each_prefix_of(&self, text: &[u8], visit: impl FnMut(&V)) {
         self.prefixes_of(text).for_each(visit);
+    }
+
+    /// On how many bytes of `text` it depends which keys are prefixes of it: every text that begins with these has the same
+    /// ones. More than there are, if a longer text might have others.
+    pub fn reach(&self, text: &[u8]) -> usize {
+        let (mut node, mut rest) = (&self.nodes[ROOT], text);
+        loop {
+            let passed = text.len() - rest.len();
+            if node.children.is_empty() {
+                return passed;
+            }
+            let Some(child) = rest.first().and_then(|first| self.tables.find(node.children, *first)) else {
+                return passed + 1;
+            };
+            node = &self.nodes[child];
+            match self.labels.strip(&node.label, rest) {
+                Some(below) => rest = below,
+                None => return passed + node.label.len(),
+            }
+        }
     }
 
     /// Every key and its value, in no particular order.

@@ -879,6 +879,15 @@ mod tests {
     use crate::transport::nowhere::Nowhere;
 
     #[test]
+    fn who_asks_looks_all_the_time_and_who_gets_many_looks_seldom() {
+        let mut eagerness = Eagerness::default();
+        let pauses = [1, 2, 12, 13, 113, 113].map(|received| eagerness.pauses(received));
+        assert_eq!(pauses, [32, 32, 80, 32, 256, 32]);
+        eagerness.has_asked = true;
+        assert_eq!([1000, 1001].map(|received| eagerness.pauses(received)), [1, 32]);
+    }
+
+    #[test]
     fn company_in_vain_is_not_tried_again_at_once() {
         let mut company = Company::default();
         let mut tries = Vec::new();

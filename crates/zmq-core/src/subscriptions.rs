@@ -3,7 +3,7 @@
 use crate::message::Message;
 use std::num::NonZeroU64;
 
-use crate::prefix_tree::PrefixTree;
+use crate::prefix_tree::{PrefixTree, Recent};
 
 /// How many changes of subscriptions by one peer wait, at least, until the publisher looks, whatever its
 /// [`recv_hwm`](crate::Options::recv_hwm).
@@ -76,6 +76,12 @@ impl Subscriptions {
     #[inline]
     pub fn matches(&self, topic: &[u8]) -> bool {
         self.counts.prefixes_of(topic).next().is_some()
+    }
+
+    /// Notes of which other messages [`matches`](Self::matches) would say what it says of one that begins with `topic`.
+    #[inline]
+    pub fn note(&self, topic: &[u8], recent: &mut Recent) {
+        recent.note(&self.counts, topic);
     }
 
     /// Every topic once, in no particular order: what a new publisher must be told.

@@ -512,3 +512,40 @@ fn ps_a_subscriber_that_unsubscribes_gets_nothing_more() {
         assert_eq!(subscriber.stats().received, 0);
     });
 }
+
+/// Whoever stays with a topic does not have it looked up each time; what is changed counts at once nevertheless.
+#[test]
+fn subscriptions_change_while_the_topic_stays() {
+    const TEXT: &str = "weather today: sunshine";
+    for_each_transport(|endpoint| {
+        let mut publisher = publisher(|_| {});
+        let place = publisher.bind_to(endpoint).unwrap();
+        let mut one = sub(&place, &[b"weather"], |_| {});
+        let mut other = sub(&place, &[b"news"], |_| {});
+        publisher.wait_for_subscribers(2, LONG).unwrap();
+        let arrives = |sub: &mut zmq::Sub| assert_eq!(sub.recv_timeout(LONG).unwrap(), TEXT.into());
+        for _ in 0..5 {
+            assert_eq!(publisher.publish(TEXT).unwrap().matched, 1);
+            arrives(&mut one);
+        }
+        other.subscribe("weather t").unwrap();
+        publish_until(&mut publisher, TEXT, 2);
+        arrives(&mut other);
+        drain(&mut one);
+        for _ in 0..5 {
+            publisher.send(TEXT).unwrap();
+            arrives(&mut one);
+            arrives(&mut other);
+        }
+        one.unsubscribe("weather").unwrap();
+        publisher.send(TEXT).unwrap();
+        arrives(&mut other);
+        assert!(one.recv_timeout(SHORT).is_err());
+        publish_until(&mut publisher, TEXT, 1);
+        drop(other);
+        publish_until(&mut publisher, TEXT, 0);
+        one.subscribe("").unwrap();
+        publish_until(&mut publisher, TEXT, 1);
+        arrives(&mut one);
+    });
+}

@@ -393,12 +393,12 @@ fn xpub_manual_last_value() {
             let mut sub = zmq::Sub::builder_in(&context).subscribe("t").connect(&bound).unwrap();
             assert_eq!(xpub.recv_timeout(LONG).unwrap(), "\u{1}t".into());
             assert!(xpub.subscribe_last_peer("t").unwrap());
-            assert_eq!(xpub.publish("t: last value").unwrap().matched, 1, "{wild}: the newcomer alone");
-            assert_eq!(sub.recv_timeout(LONG).unwrap(), "t: last value".into());
+            assert_eq!(xpub.publish("t: the last value").unwrap().matched, 1, "{wild}: the newcomer alone");
+            assert_eq!(sub.recv_timeout(LONG).unwrap(), "t: the last value".into());
             subs.push(sub);
-            assert_eq!(xpub.publish("t: news").unwrap().matched, subs.len());
+            assert_eq!(xpub.publish("t: news for everybody").unwrap().matched, subs.len());
             for sub in &mut subs {
-                assert_eq!(sub.recv_timeout(LONG).unwrap(), "t: news".into());
+                assert_eq!(sub.recv_timeout(LONG).unwrap(), "t: news for everybody".into());
             }
         }
         // What the newcomer did not ask for is for nobody.

@@ -2,7 +2,7 @@
 
 use foldhash::HashSet;
 use slab::Slab;
-use zmq_core::prefix_tree::{KeyId, PrefixTree};
+use zmq_core::prefix_tree::{KeyId, PrefixTree, Recent};
 
 /// The subscriptions of all peers of a publisher.
 ///
@@ -15,6 +15,8 @@ use zmq_core::prefix_tree::{KeyId, PrefixTree};
 pub struct PrefixFilter {
     /// Who holds each topic.
     topics: PrefixTree<Holders>,
+    /// Which topics the peers of the last look-up match, too.
+    recent: Recent,
     /// The holders of topics that more than one peer holds: two at least, in ascending order.
     crowds: Slab<Vec<u32>>,
     /// By number. `None` where there is no such peer. Elsewhere a number is a `u32`, which loses nothing: more
@@ -90,6 +92,7 @@ impl PrefixFilter {
 
     /// Takes `topic` from what `peer` holds.
     pub fn cancel(&mut self, topic: &[u8], peer: usize) -> Cancelled {
+        self.recent.forget();
         let Some(key) = self.topics.find(topic) else { return Cancelled::Unknown };
         let Some(Some(holder)) = self.peers.get_mut(peer) else { return Cancelled::Unknown };
         if !holder.let_go(key, topic) {
@@ -103,6 +106,7 @@ impl PrefixFilter {
     ///
     /// Takes time for what the peer held, not for what others hold.
     pub fn remove_peer(&mut self, peer: usize, mut gone: impl FnMut(&[u8], bool)) {
+        self.recent.forget();
         let Some(removed) = self.peers.get_mut(peer).and_then(Option::take) else { return };
         self.peer_count -= 1;
         let mut keys = Vec::from_iter(removed.held);
@@ -115,9 +119,16 @@ impl PrefixFilter {
         }
     }
 
+    /// Whether [`for_each_match`](Self::for_each_match) would visit the same peers as when it was called last.
+    #[inline]
+    pub fn matches_as_before(&mut self, topic: &[u8]) -> bool {
+        self.recent.covers(topic)
+    }
+
     /// Calls `visit` once with each peer that holds a prefix of `topic`.
     #[inline]
     pub fn for_each_match(&mut self, topic: &[u8], mut visit: impl FnMut(usize)) {
+        self.recent.note(&self.topics, topic);
         let mut matches = self.topics.prefixes_of(topic).map(|holders| holders.peers(&self.crowds));
         let Some(first) = matches.next() else { return };
         let everybody = first.len() == self.peer_count;
@@ -167,7 +178,9 @@ impl PrefixFilter {
         self.topics.is_empty()
     }
 
+    /// The peer, which is there from here on; its topics are going to change.
     fn peer_mut(&mut self, peer: usize) -> &mut Peer {
+        self.recent.forget();
         if self.peers.len() <= peer {
             self.peers.resize_with(peer + 1, || None);
             self.marks.reserve(peer + 1);
@@ -404,9 +417,16 @@ mod tests {
         #[test]
         fn agrees_with_lists(steps in vec((step(), topic()), 0..120)) {
             let (mut filter, mut naive) = (PrefixFilter::new(), Naive::default());
+            let mut last = Vec::new();
             for (step, message) in steps {
                 apply(step, &mut filter, &mut naive);
-                prop_assert_eq!(matches(&mut filter, &message), naive.matches(&message));
+                for text in [&message[..], &[&message[..], &[b'c'; 16]].concat()] {
+                    if filter.matches_as_before(text) {
+                        prop_assert_eq!(&last, &naive.matches(text));
+                    }
+                    last = matches(&mut filter, text);
+                    prop_assert_eq!(&last, &naive.matches(text));
+                }
                 prop_assert_eq!(unmatched(&mut filter, &message), naive.unmatched(&message));
                 for peer in 0..PEERS {
                     prop_assert_eq!(filter.held_by(peer), naive.held_by(peer));

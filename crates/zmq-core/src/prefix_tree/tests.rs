@@ -80,6 +80,12 @@ fn agrees_with_map(steps: Vec<(bool, Vec<u8>)>) {
         let found: Vec<_> = tree.prefixes_of(key).copied().collect();
         let expected: Vec<_> = (0..=key.len()).filter_map(|end| map.get(&key[..end]).copied()).collect();
         assert_eq!(found, expected);
+        if let Some(decisive) = key.get(..tree.reach(key)) {
+            for end in [&b""[..], b"a", b"b", b"aaaaaaaaaaaaaaaa", &[0]] {
+                let other = [decisive, end].concat();
+                assert_eq!(tree.prefixes_of(&other).copied().collect::<Vec<_>>(), expected);
+            }
+        }
     }
     let all: BTreeMap<_, _> = tree.iter().map(|(key, value)| (key, *value)).collect();
     assert_eq!(all, map);

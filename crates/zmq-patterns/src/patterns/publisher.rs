@@ -23,8 +23,10 @@ pub struct Publisher {
     last_shown: Option<PeerKey>,
     /// Whom alone the next message is for (`xpub_manual_last_value`).
     next_only_to: Option<PeerKey>,
-    /// The peers that the message at hand goes to.
+    /// The peers that the message at hand goes to; then those that the last one went to.
     matched: Vec<PipeId>,
+    /// Whether `matched` is what the filter found last, and all of that.
+    matched_is_whole: bool,
     /// What became of the last message.
     published: Published,
 }
@@ -39,6 +41,7 @@ impl Default for Publisher {
             last_shown: None,
             next_only_to: None,
             matched: Vec::new(),
+            matched_is_whole: false,
             published: Published::default(),
         }
     }
@@ -149,9 +152,17 @@ impl Publisher {
     }
 
     fn find_matches(&mut self, topic: &[u8], base: &SocketBase) {
+        let inverted = base.options().invert_matching;
+        let whole = !inverted && self.next_only_to.is_none();
+        if std::mem::replace(&mut self.matched_is_whole, whole)
+            && whole
+            && self.filter.matches_as_before(topic)
+        {
+            return;
+        }
         let matched = &mut self.matched;
         matched.clear();
-        if base.options().invert_matching {
+        if inverted {
             self.filter.for_each_unmatched(topic, |peer| matched.push(peer));
         } else {
             self.filter.for_each_match(topic, |peer| matched.push(peer));

@@ -5,6 +5,7 @@ use crate::fair_queue::FairQueue;
 use crate::fan_out::FanOut;
 use crate::pattern::Pattern;
 use std::sync::Arc;
+use zmq_core::prefix_tree::Recent;
 use zmq_core::subscriptions::{Removal, Subscriptions, as_subscription, subscription};
 use zmq_core::{Message, Peer, PipeEvent, Result, SocketBase, SocketType};
 
@@ -15,6 +16,9 @@ pub struct Subscriber {
     publishers: FanOut,
     /// The subscriptions as they were changed last, to look at without a lock. `None`: there have been none.
     filter: Option<Arc<Subscriptions>>,
+    /// For which messages the filter says what it said of the last one, and what that was.
+    recent: Recent,
+    matched: bool,
     /// A message that passed the filter when it was asked whether there is one.
     next: Option<Message>,
 }
@@ -53,6 +57,7 @@ impl Subscriber {
     ) {
         let (mut news, mut sent) = (Vec::new(), 0);
         self.filter = None;
+        self.recent.forget();
         let mut subscriptions = base.subscriptions();
         base.take_events(&mut news);
         let (fresh, others): (Vec<_>, Vec<_>) =
@@ -77,10 +82,19 @@ impl Subscriber {
     }
 
     #[inline]
-    fn passes(&self, message: &Message, base: &SocketBase) -> bool {
-        let matches = |filter: &Arc<Subscriptions>| filter.matches(message.body());
+    fn passes(&mut self, message: &Message, base: &SocketBase) -> bool {
         base.socket_type() != SocketType::Sub
-            || self.filter.as_ref().is_some_and(matches) != base.options().invert_matching
+            || self.matches(message.body()) != base.options().invert_matching
+    }
+
+    #[inline]
+    fn matches(&mut self, topic: &[u8]) -> bool {
+        if !self.recent.covers(topic) {
+            let Some(filter) = &self.filter else { return false };
+            self.matched = filter.matches(topic);
+            filter.note(topic, &mut self.recent);
+        }
+        self.matched
     }
 
     /// Puts the next message that is subscribed to into `into`. `false`: there is none.
