@@ -502,7 +502,9 @@ impl SocketBase {
         let batch_is_due = self.output.unpumped >= BATCH;
         if batch_is_due {
             self.output.batch = std::mem::take(&mut self.output.unpumped);
-            driver.pump(Pump::Batch);
+            // Large enough alone: if it is the only one, nobody need sweep.
+            let alone = size >= BATCH && !driver.is_sweeping();
+            driver.pump(if alone { Pump::Drain } else { Pump::Batch });
         } else if driver.has_output_posted() && !driver.is_sweeping() {
             self.output.pump_or_defer(driver, &self.core.shared.context.world);
         }
