@@ -66,8 +66,8 @@ fn remove(filter: &mut PrefixFilter, held: &mut Held, peer: usize) {
 }
 
 fn compare(filter: &mut PrefixFilter, held: &Held, text: &[u8]) {
-    let wants = |topics: &BTreeSet<Vec<u8>>| topics.iter().any(|topic| text.starts_with(topic));
-    let (wanting, others): (Vec<_>, Vec<_>) = held.iter().partition(|(_, topics)| wants(topics));
+    let wants = |topics: &BTreeSet<Vec<u8>>, text: &[u8]| topics.iter().any(|topic| text.starts_with(topic));
+    let (wanting, others): (Vec<_>, Vec<_>) = held.iter().partition(|(_, topics)| wants(topics, text));
     let peers =
         |list: Vec<(&usize, &BTreeSet<Vec<u8>>)>| list.into_iter().map(|(peer, _)| *peer).collect::<Vec<_>>();
     let sorted = |mut peers: Vec<usize>| {
@@ -79,8 +79,7 @@ fn compare(filter: &mut PrefixFilter, held: &Held, text: &[u8]) {
     for end in [&b"................"[..], b"a", b""] {
         let other = [&text[..text.len().min(17)], end].concat();
         if filter.matches_as_before(&other) {
-            let wants = |topics: &BTreeSet<Vec<u8>>| topics.iter().any(|topic| other.starts_with(topic));
-            let wanting = held.iter().filter(|(_, topics)| wants(topics)).collect();
+            let wanting = held.iter().filter(|(_, topics)| wants(topics, &other)).collect();
             assert_eq!(sorted(matched.clone()), peers(wanting), "as before");
         }
     }

@@ -75,3 +75,32 @@ impl Rung {
         self.0.swap(false, Ordering::AcqRel);
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use mio::{Events, Poll};
+    use std::time::Duration;
+
+    #[test]
+    fn a_bell_rings_until_it_is_heard() {
+        let mut poll = Poll::new().unwrap();
+        let bell = Bell::new(poll.registry()).unwrap();
+        let mut events = Events::with_capacity(8);
+        let mut reports = || {
+            poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
+            events.iter().filter(|event| event.token() == BELL).count()
+        };
+        assert_eq!(reports(), 0);
+        bell.ring();
+        bell.wake_by_ref();
+        assert_eq!(reports(), 1);
+        bell.ring();
+        assert_eq!(reports(), 0, "it was not heard yet");
+        bell.hear();
+        bell.ring();
+        assert_eq!(reports(), 1);
+        bell.ring_again();
+        assert_eq!(reports(), 1, "whether it was heard or not");
+    }
+}
