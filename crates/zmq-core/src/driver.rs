@@ -480,6 +480,10 @@ mod tests {
             Ok(count)
         }
 
+        fn head_start(&self) -> usize {
+            BATCH / 2
+        }
+
         fn shutdown_write(&mut self) -> io::Result<()> {
             Ok(())
         }
@@ -536,8 +540,19 @@ mod tests {
         fill(&mut outlet, &vec![7; BATCH / 2]);
         base.pump();
         assert!(outlet.can_send());
-        let written: usize = writes.take().iter().sum();
+        let sizes = writes.take();
+        let written: usize = sizes.iter().sum();
         assert!(written >= BATCH, "{written} bytes of two batches were written");
+        assert_eq!(sizes[0], BATCH / 2, "the peer has a head start");
+
+        driver.pump(Pump::Drain);
+        writes.take();
+        for _ in 0..BATCH / 128 {
+            base.pump();
+            assert!(outlet.send(&mut Message::from([7; 126])));
+        }
+        driver.pump(Pump::Drain);
+        assert_eq!(writes.take(), [BATCH], "not with small messages");
         drop(visit);
     }
 

@@ -760,6 +760,8 @@ impl SocketBase {
             return false;
         }
         let started = Instant::now();
+        let io = &self.core.shared.counters.io;
+        self.spin.begin(io.bytes_sent.value() + io.bytes_received.value());
         if self.spin.is_worthwhile() {
             while let Some(patience) = self.spin.go_on(started) {
                 visit.peek();

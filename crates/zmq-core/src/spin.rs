@@ -14,6 +14,10 @@ pub(crate) struct Spin {
     skip: u32,
     /// How many are skipped after the next failure.
     penalty: u32,
+    /// Bytes that had come and gone when the wait began.
+    moved: u64,
+    /// How much longer it may take because so many bytes are copied for the answer.
+    extra: Duration,
 }
 
 /// How far a spin has come.
@@ -30,16 +34,28 @@ impl Spin {
     const LIMIT: Duration = Duration::from_micros(50);
     /// A wait that slept and took less might have been a spin.
     const SHORT: Duration = Duration::from_micros(120);
+    /// By the system, the peer and the system again.
+    const COPIED_IN_A_MICROSECOND: u64 = 5 * 1024;
+    /// Whatever came and went: nobody tries for longer than for a tenth of a millisecond.
+    const COUNTED_UP_TO: u64 = 256 * 1024;
     const SURE: u32 = 4;
     const MAX_PENALTY: u32 = 1024;
 
     pub(crate) fn new(allowed: bool) -> Spin {
-        Spin { allowed, short: 0, skip: 0, penalty: 0 }
+        Spin { allowed, short: 0, skip: 0, penalty: 0, moved: 0, extra: Duration::ZERO }
     }
 
     /// Changes whether it may be tried; what was learnt of recent waits stays.
     pub(crate) fn allow(&mut self, allowed: bool) {
         self.allowed = allowed;
+    }
+
+    /// A wait begins, after `moved` bytes came and went in all. If they were many since the wait before, as many are likely
+    /// to follow, and these take their time.
+    pub(crate) fn begin(&mut self, moved: u64) {
+        let bytes = moved.wrapping_sub(self.moved).min(Self::COUNTED_UP_TO);
+        self.moved = moved;
+        self.extra = Duration::from_micros(bytes / Self::COPIED_IN_A_MICROSECOND);
     }
 
     pub(crate) fn is_worthwhile(&mut self) -> bool {
@@ -55,11 +71,11 @@ impl Spin {
 
     pub(crate) fn go_on(&self, started: Instant) -> Option<Patience> {
         let elapsed = started.elapsed();
-        if elapsed < Self::EAGER {
+        if elapsed < Self::EAGER + self.extra {
             return Some(Patience::Eager);
         }
         std::thread::yield_now();
-        (elapsed < Self::LIMIT).then_some(Patience::Yielding)
+        (elapsed < Self::LIMIT + self.extra).then_some(Patience::Yielding)
     }
 
     pub(crate) fn succeeded(&mut self, patience: Patience) {
@@ -76,7 +92,8 @@ impl Spin {
     }
 
     pub(crate) fn observe(&mut self, slept: Duration) {
-        self.short = if slept < Self::SHORT { (self.short + 1).min(Self::SURE) } else { 0 };
+        let short = slept < Self::SHORT + 2 * self.extra;
+        self.short = if short { (self.short + 1).min(Self::SURE) } else { 0 };
     }
 }
 
@@ -98,6 +115,23 @@ mod tests {
         assert!(!spin.is_worthwhile());
         spin.allow(true);
         assert!(spin.is_worthwhile(), "recent waits are remembered");
+    }
+
+    #[test]
+    fn who_moves_many_bytes_waits_longer_for_the_next_but_not_without_end() {
+        let mut spin = after_short_waits(true);
+        let extra = |spin: &mut Spin, moved| {
+            spin.begin(moved);
+            spin.extra
+        };
+        assert_eq!(extra(&mut spin, 1000), Duration::ZERO);
+        assert_eq!(extra(&mut spin, 1000 + 50 * 1024), Duration::from_micros(10));
+        assert_eq!(extra(&mut spin, 1 << 40), Duration::from_micros(51));
+        spin.observe(Spin::SHORT);
+        assert!(spin.is_worthwhile(), "much has come: that was short");
+        assert_eq!(extra(&mut spin, 1 << 40), Duration::ZERO, "nothing since");
+        spin.observe(Spin::SHORT);
+        assert!(!spin.is_worthwhile());
     }
 
     #[test]

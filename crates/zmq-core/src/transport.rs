@@ -133,6 +133,12 @@ pub trait Stream: Source + Send {
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing now; any other closes the connection.
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 
+    /// How many bytes to write first when there are twice as many or more, for a system that wakes the peer only when all of
+    /// a write is copied: so the peer wakes up while the rest is. [`usize::MAX`]: there is no such need. Constant, and not 0.
+    fn head_start(&self) -> usize {
+        usize::MAX
+    }
+
     /// Tells the peer that no more bytes follow. Called at most once, after the last write.
     ///
     /// # Errors

@@ -135,6 +135,7 @@ struct Connection {
     /// What each side is to read.
     lanes: [Lane; 2],
     short_read_means_drained: bool,
+    head_start: usize,
     /// A byte was changed: nothing that arrives here means anything.
     corrupted: bool,
 }
@@ -489,6 +490,7 @@ impl Inside {
             sides: [side(true), side(false)],
             lanes: [0, 1].map(|_| Lane::new(now, &mut self.dice, &conditions)),
             short_read_means_drained: self.dice.chance(50),
+            head_start: self.dice.size(1..2000),
             corrupted: false,
         };
         let unlucky = self.dice.size(0..2);
@@ -770,6 +772,10 @@ impl Stream for SimulatedStream {
     fn short_read_means_drained(&self) -> bool {
         let inside = lock(&self.network.0);
         inside.connections.get(&self.number).is_some_and(|connection| connection.short_read_means_drained)
+    }
+
+    fn head_start(&self) -> usize {
+        lock(&self.network.0).connections.get(&self.number).map_or(1, |connection| connection.head_start)
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -35,6 +35,9 @@ const SEND_FLAGS: i32 = 0;
 /// More slices than this are refused by the kernel (`IOV_MAX`).
 const MAX_SLICES: usize = 1024;
 
+/// Half a batch. The peer is woken when a write is copied as a whole, or when there is a segment of 64 KiB.
+const HEAD_START: usize = 32 * 1024;
+
 /// A TCP connection, or the attempt to make one.
 pub(crate) struct TcpStream {
     inner: mio::net::TcpStream,
@@ -141,6 +144,10 @@ impl Stream for TcpStream {
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         retry_interrupted(|| self.inner.try_io(|| self.send(slices)))
+    }
+
+    fn head_start(&self) -> usize {
+        HEAD_START
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {

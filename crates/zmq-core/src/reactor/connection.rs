@@ -16,6 +16,9 @@ use std::time::Instant;
 /// Bytes read, and batches written, in one turn of one connection, so that the others have theirs.
 const READ_BUDGET: usize = 512 * 1024;
 const WRITE_BUDGET: usize = 16;
+/// Messages that are smaller on average are long in the making: a peer with a [head start](Stream::head_start) would only
+/// sleep once more between one batch and the next.
+const SMALL: u64 = 512;
 /// Slices given to one vectored write.
 const SLICES: usize = 64;
 
@@ -238,7 +241,7 @@ impl Connection {
         pump: Pump,
         env: &Env,
     ) -> Result<Output, Fault> {
-        for _ in 0..WRITE_BUDGET {
+        for turn in 0..WRITE_BUDGET {
             if let Some(inlet) = inlet.as_deref_mut() {
                 self.encode(inlet);
             }
@@ -249,7 +252,8 @@ impl Connection {
                 self.finish_output(env)?;
                 return Ok(Output::Drained);
             }
-            let written = self.writable && self.write(env);
+            let limit = if turn == 0 { self.head_start() } else { usize::MAX };
+            let written = self.writable && self.write(limit, env);
             if self.broken.is_some() {
                 return Ok(Output::Broken);
             }
@@ -260,6 +264,14 @@ impl Connection {
             }
         }
         Ok(Output::More)
+    }
+
+    /// How much to write first, so that the peer comes while the rest is written.
+    fn head_start(&self) -> usize {
+        let (length, head_start) = (self.engine.output_len(), self.stream.head_start().max(1));
+        let is_worthwhile =
+            length / 2 >= head_start && length as u64 >= SMALL * self.in_output && !self.congested;
+        if is_worthwhile { head_start } else { usize::MAX }
     }
 
     fn encode(&mut self, inlet: &mut Inlet) {
@@ -287,10 +299,10 @@ impl Connection {
         self.in_output += messages;
     }
 
-    /// Writes once. `false`: the system takes nothing now, or never again.
-    fn write(&mut self, env: &Env) -> bool {
+    /// Writes `limit` bytes at most, once. `false`: the system takes nothing now, or never again.
+    fn write(&mut self, limit: usize, env: &Env) -> bool {
         let mut slices = [IoSlice::new(&[]); SLICES];
-        let count = self.engine.output(&mut slices);
+        let count = self.engine.output_up_to(limit, &mut slices);
         let error = match self.stream.write_vectored(&slices[..count]) {
             Ok(0) => io::ErrorKind::WriteZero.into(),
             Ok(written) => {
@@ -336,7 +348,7 @@ impl Connection {
     /// Tries once to write what is left: the reason why the connection is closed, for the peer.
     pub(super) fn write_farewell(&mut self, env: &Env) {
         if self.engine.output_len() > 0 && self.writable {
-            self.write(env);
+            self.write(usize::MAX, env);
         }
     }
 

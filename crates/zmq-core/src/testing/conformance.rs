@@ -61,6 +61,9 @@ fn idle_connections_would_block(rig: &mut Rig<'_>, address: &str) {
     let _ = (ours.peer_address(), theirs.peer_address(), ours.credentials(), theirs.credentials());
     let constant = ours.short_read_means_drained();
     assert_eq!(constant, ours.short_read_means_drained(), "short_read_means_drained() is constant");
+    let constant = ours.head_start();
+    assert!(constant > 0, "head_start() is something");
+    assert_eq!(constant, ours.head_start(), "head_start() is constant");
 }
 
 fn bytes_go_both_ways(rig: &mut Rig<'_>, address: &str) {

@@ -511,7 +511,12 @@ impl Engine {
     /// Fills `slices` with the bytes that wait, in order; returns how many slices it used. There may be more than
     /// fits.
     pub fn output<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        self.output.slices(slices)
+        self.output_up_to(usize::MAX, slices)
+    }
+
+    /// As [`output`](Engine::output), with no more than the first `limit` bytes.
+    pub fn output_up_to<'a>(&'a self, limit: usize, slices: &mut [IoSlice<'a>]) -> usize {
+        self.output.slices(limit, slices)
     }
 
     /// The first `count` bytes of the output were written.

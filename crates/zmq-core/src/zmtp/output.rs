@@ -254,11 +254,16 @@ impl Output {
         self.position.wrapping_add(self.len() as u64)
     }
 
-    /// Fills `slices` with what waits, in order, as far as they reach; returns how many it used.
-    pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let mut used = 0;
+    /// Fills `slices` with the first `limit` bytes of what waits, in order, as far as they reach; returns how many it used.
+    pub fn slices<'a>(&'a self, limit: usize, slices: &mut [IoSlice<'a>]) -> usize {
+        let (mut used, mut left) = (0, limit);
         for (slice, piece) in slices.iter_mut().zip(self.pieces()) {
+            if left == 0 {
+                break;
+            }
+            let (piece, _) = piece.split_at_checked(left).unwrap_or((piece, &[]));
             *slice = IoSlice::new(piece);
+            left -= piece.len();
             used += 1;
         }
         used
@@ -286,7 +291,7 @@ mod tests {
         let mut all = Vec::new();
         while output.len() > 0 {
             let mut slices = [IoSlice::new(&[]); 3];
-            let used = output.slices(&mut slices);
+            let used = output.slices(usize::MAX, &mut slices);
             let before = all.len();
             for slice in &slices[..used] {
                 let left = step - (all.len() - before);
@@ -322,7 +327,7 @@ mod tests {
         let mut output = Output::default();
         output.put_message(&Message::from(frame.clone()));
         let mut slices = [IoSlice::new(&[]); 4];
-        assert_eq!(output.slices(&mut slices), 2);
+        assert_eq!(output.slices(usize::MAX, &mut slices), 2);
         assert_eq!(slices[1].as_ptr(), frame.as_bytes().as_ptr());
         assert_eq!(output.len(), 9 + frame.len());
     }
