@@ -57,6 +57,12 @@ impl Core {
         self.driver.get()
     }
 
+    /// Bytes that came and went.
+    pub(crate) fn bytes(&self) -> u64 {
+        let io = &self.shared.counters.io;
+        io.bytes_sent.value().wrapping_add(io.bytes_received.value())
+    }
+
     /// What does the socket's I/O. None in a forked child, where it is the parent's: the connections lead to the parent's
     /// peers, and its locks may be held by threads that do not exist here.
     fn own_driver(&self) -> Option<&Arc<Driver>> {
@@ -760,8 +766,7 @@ impl SocketBase {
             return false;
         }
         let started = Instant::now();
-        let io = &self.core.shared.counters.io;
-        self.spin.begin(io.bytes_sent.value() + io.bytes_received.value());
+        self.spin.begin(self.core.bytes());
         if self.spin.is_worthwhile() {
             while let Some(patience) = self.spin.go_on(started) {
                 visit.peek();

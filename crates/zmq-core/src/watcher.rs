@@ -243,7 +243,7 @@ impl Watcher {
     /// Takes the lease of every socket, and looks at what others have left for it to do. Returns until when to wait.
     fn take_over(&mut self, deadline: Option<Instant>) -> io::Result<Option<Instant>> {
         let now = Instant::now();
-        let mut until = deadline;
+        let (mut until, mut bytes) = (deadline, 0_u64);
         for (member, entry) in &mut self.members {
             let Member::Socket(socket) = entry else { continue };
             let Some(core) = socket.core.upgrade() else { continue };
@@ -254,9 +254,11 @@ impl Watcher {
             }
             driver.enter();
             self.visited.push(driver.clone());
+            bytes = bytes.wrapping_add(core.bytes());
             let next = driver.look(now);
             until = earlier(until, if next.again { Some(now) } else { next.deadline });
         }
+        self.spin.begin(bytes);
         Ok(until)
     }
 
