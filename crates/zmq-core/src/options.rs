@@ -165,7 +165,8 @@ pub struct Options {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StreamOptions {
-    /// Kernel send buffer in bytes. Default: the system's (`ZMQ_SNDBUF`).
+    /// Kernel send buffer in bytes. Default: over TCP the system's, over ipc 512 KiB if the system's is smaller and as far as
+    /// it allows that (`ZMQ_SNDBUF`).
     pub send_buffer: Option<usize>,
     /// Kernel receive buffer in bytes. Default: the system's (`ZMQ_RCVBUF`).
     pub recv_buffer: Option<usize>,

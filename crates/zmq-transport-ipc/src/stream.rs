@@ -178,6 +178,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn more_than_a_small_system_default_is_sent_ahead() {
+        let untouched = Socket::new(Domain::UNIX, Type::STREAM, None).expect("socket");
+        let default = untouched.send_buffer_size().expect("send buffer");
+        let _ = untouched.set_send_buffer_size(settings::SEND_BUFFER);
+        let expected = default.max(untouched.send_buffer_size().expect("send buffer"));
+        let (ours, theirs) = pair(&StreamOptions::default());
+        for stream in [ours, theirs] {
+            let size = SockRef::from(&stream.inner).send_buffer_size().expect("send buffer");
+            assert_eq!(size, if default < settings::SEND_BUFFER { expected } else { default });
+        }
+    }
+
     #[cfg(target_os = "linux")]
     #[test]
     fn descriptors_do_not_leak_into_child_processes() {
