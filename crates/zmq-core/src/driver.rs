@@ -20,6 +20,8 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+/// So many connections to write to make for a pass that is not repeated at once.
+const MANY: usize = 8;
 /// Events taken from the system at once.
 const EVENTS: usize = 256;
 
@@ -184,9 +186,13 @@ impl Driver {
             // Since the last pass the sender has written a batch for itself; it is likely to write the next one too.
             return true;
         }
-        let busy = reactor.pump(self.posted.take(), Pump::Drain);
+        let posted = self.posted.take();
+        let connections = reactor.awake() + posted.outputs.len();
+        let busy = reactor.pump(posted, Pump::Drain);
         self.ask_for_a_turn(&mut reactor);
-        if busy {
+        // Many are written to only once in a while: their sender, if it asked anew for the next message, would have each of them
+        // get it in a write of its own.
+        if busy || connections >= MANY {
             return true;
         }
         !self.posted.stop_sweeping()
@@ -554,6 +560,32 @@ mod tests {
         driver.pump(Pump::Drain);
         assert_eq!(writes.take(), [BATCH], "not with small messages");
         drop(visit);
+    }
+
+    #[test]
+    fn who_sends_to_many_is_swept_once_more() {
+        for (connections, again) in [(1, false), (MANY - 1, false), (MANY, true)] {
+            let context = Context::builder().transport(Writes::default()).build().unwrap();
+            let base = SocketBase::new(&context, SocketType::Push, Options::default()).unwrap();
+            for number in 0..connections {
+                base.connect(&format!("noted://peer{number}"), &[]).unwrap();
+            }
+            let driver = base.driver().unwrap().clone();
+            // Nobody but this test turns the reactor, and nobody else sweeps.
+            let visit = driver.visit();
+            driver.pump(Pump::Drain);
+            assert!(driver.posted.start_sweeping());
+            let mut events = Vec::new();
+            base.take_events(&mut events);
+            for event in events {
+                if let PipeEvent::Outlet(mut outlet, _) = event {
+                    assert!(outlet.send(&mut Message::from("x")));
+                }
+            }
+            assert_eq!((driver.sweep(), driver.is_sweeping()), (again, again), "{connections} connections");
+            assert!(!again || !driver.sweep(), "until nothing more comes");
+            drop(visit);
+        }
     }
 
     /// A watcher that is woken by the bell while the I/O thread has the poll cannot hear it. So the I/O thread, as it
