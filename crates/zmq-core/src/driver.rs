@@ -20,7 +20,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-/// So many connections to write to make for a pass that is not repeated at once.
+/// A sweep that had so many connections to write to, or more, comes by once more before it ends.
 const MANY: usize = 8;
 /// Events taken from the system at once.
 const EVENTS: usize = 256;
@@ -190,8 +190,8 @@ impl Driver {
         let connections = reactor.awake() + posted.outputs.len();
         let busy = reactor.pump(posted, Pump::Drain);
         self.ask_for_a_turn(&mut reactor);
-        // Many are written to only once in a while: their sender, if it asked anew for the next message, would have each of them
-        // get it in a write of its own.
+        // A sender that reaches many and asks anew for its next message is displaced by this thread, which then writes that one
+        // message to each of them: too little for so many writes.
         if busy || connections >= MANY {
             return true;
         }

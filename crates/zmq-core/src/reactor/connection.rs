@@ -268,10 +268,12 @@ impl Connection {
 
     /// How much to write first, so that the peer comes while the rest is written.
     fn head_start(&self) -> usize {
-        let (length, head_start) = (self.engine.output_len(), self.stream.head_start().max(1));
-        let is_worthwhile =
-            length / 2 >= head_start && length as u64 >= SMALL * self.in_output && !self.congested;
-        if is_worthwhile { head_start } else { usize::MAX }
+        let length = self.engine.output_len();
+        if self.congested || (length as u64) < SMALL * self.in_output {
+            return usize::MAX;
+        }
+        let head_start = self.stream.head_start().max(1);
+        if length / 2 >= head_start { head_start } else { usize::MAX }
     }
 
     fn encode(&mut self, inlet: &mut Inlet) {
