@@ -768,7 +768,10 @@ impl SocketBase {
         let started = Instant::now();
         self.spin.begin(self.core.bytes());
         if self.spin.is_worthwhile() {
-            while let Some(patience) = self.spin.go_on(started) {
+            let limit = started + Spin::LONGEST;
+            let limit = deadline.map_or(limit, |deadline| deadline.min(limit));
+            let mut since = started;
+            while let Some(patience) = self.spin.go_on(since) {
                 visit.peek();
                 if visit.has_events() {
                     next = visit.run_events();
@@ -778,6 +781,7 @@ impl SocketBase {
                     self.spin.succeeded(patience);
                     return false;
                 }
+                since = self.spin.begin_anew(self.core.bytes(), limit).unwrap_or(since);
             }
             self.spin.failed();
         }

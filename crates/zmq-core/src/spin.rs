@@ -18,6 +18,8 @@ pub(crate) struct Spin {
     moved: u64,
     /// How much longer it may take because so many bytes are copied for the answer.
     extra: Duration,
+    /// Bytes that had come and gone when it began, or began anew.
+    seen: u64,
 }
 
 /// How far a spin has come.
@@ -38,11 +40,15 @@ impl Spin {
     const COPIED_IN_A_MICROSECOND: u64 = 5 * 1024;
     /// Whatever came and went: nobody tries for longer than for a tenth of a millisecond.
     const COUNTED_UP_TO: u64 = 256 * 1024;
+    /// So many bytes are a part of a large message.
+    const PART: u64 = 16 * 1024;
+    /// For how long a wait may begin anew.
+    pub(crate) const LONGEST: Duration = Duration::from_millis(1);
     const SURE: u32 = 4;
     const MAX_PENALTY: u32 = 1024;
 
     pub(crate) fn new(allowed: bool) -> Spin {
-        Spin { allowed, short: 0, skip: 0, penalty: 0, moved: 0, extra: Duration::ZERO }
+        Spin { allowed, short: 0, skip: 0, penalty: 0, moved: 0, extra: Duration::ZERO, seen: 0 }
     }
 
     /// Changes whether it may be tried; what was learnt of recent waits stays.
@@ -54,8 +60,18 @@ impl Spin {
     /// to follow, and these take their time.
     pub(crate) fn begin(&mut self, moved: u64) {
         let bytes = moved.wrapping_sub(self.moved).min(Self::COUNTED_UP_TO);
-        self.moved = moved;
+        (self.moved, self.seen) = (moved, moved);
         self.extra = Duration::from_micros(bytes / Self::COPIED_IN_A_MICROSECOND);
+    }
+
+    /// By `moved` a part of what is waited for may have come. Then the wait begins anew, at the time that is returned, but not after
+    /// `limit`.
+    pub(crate) fn begin_anew(&mut self, moved: u64, limit: Instant) -> Option<Instant> {
+        if moved.wrapping_sub(self.seen) < Self::PART {
+            return None;
+        }
+        self.seen = moved;
+        Some(Instant::now()).filter(|now| *now < limit)
     }
 
     pub(crate) fn is_worthwhile(&mut self) -> bool {
@@ -132,6 +148,17 @@ mod tests {
         assert_eq!(extra(&mut spin, 1 << 40), Duration::ZERO, "nothing since");
         spin.observe(Spin::SHORT);
         assert!(!spin.is_worthwhile());
+    }
+
+    #[test]
+    fn a_wait_begins_anew_with_each_part_of_a_large_message() {
+        let (mut spin, past) = (after_short_waits(true), Instant::now());
+        let future = past + Duration::from_secs(1000);
+        spin.begin(7);
+        let mut is_anew = |moved, limit| spin.begin_anew(moved, limit).is_some();
+        assert!(!is_anew(7, future) && !is_anew(6 + Spin::PART, future));
+        assert!(is_anew(7 + Spin::PART, future) && !is_anew(8 + Spin::PART, future));
+        assert!(is_anew(7 + 2 * Spin::PART, future) && !is_anew(7 + 3 * Spin::PART, past));
     }
 
     #[test]
