@@ -24,7 +24,8 @@ fn twenty_of_theirs_push_to_our_pull() {
         let mut next = [0; SENDERS as usize];
         let Side::Ours(pull) = &mut pull else { unreachable!() };
         for _ in 0..SENDERS * EACH {
-            let received = pull.recv().unwrap();
+            let received = pull.recv();
+            let received = received.unwrap_or_else(|error| panic!("{error}; {next:?}, {:?}", pull.stats()));
             let (sender, number) = read(received.body());
             assert_eq!(number, next[sender as usize], "of sender {sender}");
             next[sender as usize] += 1;
