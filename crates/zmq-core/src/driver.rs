@@ -155,14 +155,21 @@ impl Driver {
     /// Writes what waits for the connections, on the calling thread. To how many of them, at most.
     pub(crate) fn pump(self: &Arc<Self>, pump: Pump) -> usize {
         let mut reactor = lock(&self.reactor);
-        let posted = self.posted.take();
-        let connections = reactor.awake() + posted.outputs.len();
-        if reactor.pump(posted, pump) {
+        let (connections, busy) = self.pump_posted(&mut reactor, pump);
+        if busy {
             // Under the lock of the reactor, as is the end of a sweep: connections that are awake are swept.
             self.sweep_later();
         }
-        self.ask_for_a_turn(&mut reactor);
         connections
+    }
+
+    /// Writes what waits. To how many connections, at most, and whether one has more than one turn's worth.
+    fn pump_posted(&self, reactor: &mut Reactor, pump: Pump) -> (usize, bool) {
+        let posted = self.posted.take();
+        let connections = reactor.awake() + posted.outputs.len();
+        let busy = reactor.pump(posted, pump);
+        self.ask_for_a_turn(reactor);
+        (connections, busy)
     }
 
     /// Outside of a turn nobody looks whether a timer was set, a link has more to do or the last one went.
@@ -186,10 +193,7 @@ impl Driver {
             // Since the last pass the sender has written a batch for itself; it is likely to write the next one too.
             return true;
         }
-        let posted = self.posted.take();
-        let connections = reactor.awake() + posted.outputs.len();
-        let busy = reactor.pump(posted, Pump::Drain);
-        self.ask_for_a_turn(&mut reactor);
+        let (connections, busy) = self.pump_posted(&mut reactor, Pump::Drain);
         // A sender that reaches many and asks anew for its next message is displaced by this thread, which then writes that one
         // message to each of them: too little for so many writes.
         if busy || connections >= MANY {
@@ -525,13 +529,7 @@ mod tests {
         // Nobody but this test turns the reactor, and nobody sweeps.
         let visit = driver.visit();
         assert!(driver.posted.start_sweeping());
-        let mut events = Vec::new();
-        base.take_events(&mut events);
-        let outlet = events.into_iter().find_map(|event| match event {
-            PipeEvent::Outlet(outlet, _) => Some(outlet),
-            _ => None,
-        });
-        let mut outlet = outlet.unwrap();
+        let mut outlet = outlets(&base).remove(0);
         writes.take();
 
         for round in 1..=3 {
@@ -575,12 +573,8 @@ mod tests {
             let visit = driver.visit();
             driver.pump(Pump::Drain);
             assert!(driver.posted.start_sweeping());
-            let mut events = Vec::new();
-            base.take_events(&mut events);
-            for event in events {
-                if let PipeEvent::Outlet(mut outlet, _) = event {
-                    assert!(outlet.send(&mut Message::from("x")));
-                }
+            for mut outlet in outlets(&base) {
+                assert!(outlet.send(&mut Message::from("x")));
             }
             assert_eq!((driver.sweep(), driver.is_sweeping()), (again, again), "{connections} connections");
             assert!(!again || !driver.sweep(), "until nothing more comes");
@@ -630,6 +624,14 @@ mod tests {
             gone.send(()).unwrap();
         });
         assert_eq!(is_gone.recv_timeout(Duration::from_secs(20)), Ok(()));
+    }
+
+    /// What sends to the connections that were made.
+    fn outlets(base: &SocketBase) -> Vec<Outlet> {
+        let mut events = Vec::new();
+        base.take_events(&mut events);
+        let outlet = |event| if let PipeEvent::Outlet(outlet, _) = event { Some(outlet) } else { None };
+        events.into_iter().filter_map(outlet).collect()
     }
 
     /// Until no more goes in.

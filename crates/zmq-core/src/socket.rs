@@ -775,13 +775,13 @@ impl SocketBase {
                 visit.peek();
                 if visit.has_events() {
                     next = visit.run_events();
+                    since = self.spin.begin_anew(self.core.bytes(), limit).unwrap_or(since);
                 }
                 // From a connection, or from a socket of this process.
                 if self.has_news() {
                     self.spin.succeeded(patience);
                     return false;
                 }
-                since = self.spin.begin_anew(self.core.bytes(), limit).unwrap_or(since);
             }
             self.spin.failed();
         }
