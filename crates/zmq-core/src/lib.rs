@@ -28,6 +28,7 @@
 
 mod bell;
 mod buffers;
+mod bundle;
 mod context;
 pub mod direct;
 mod driver;
@@ -67,6 +68,7 @@ mod world;
 pub mod z85;
 pub mod zmtp;
 
+pub use bundle::Bundle;
 pub use context::{Context, ContextBuilder, Undelivered, WeakContext};
 pub use endpoint::Endpoint;
 pub use error::{Error, Result, SendError};

@@ -4,6 +4,7 @@
 //! message came, when the writer waited and credit came, when an end goes away. The far side of a pipe is either
 //! the pump of a connection or another socket of this process; the near side need not know which.
 
+use crate::bundle::Bundle;
 use crate::driver::Driver;
 use crate::mailbox::{PipeEvent, PipeId};
 use crate::message::Message;
@@ -208,6 +209,25 @@ impl Outlet {
         self.count();
         self.publish_sent();
         true
+    }
+
+    /// Sends a bundle: one message now, and all that are [added](Bundle::add) until the connection looks at it. There must
+    /// be [room](Outlet::room_for_bundle).
+    #[inline]
+    pub fn send_bundle(&mut self, bundle: &Bundle) -> bool {
+        self.send(&mut Message::from_bundle(bundle.clone()))
+    }
+
+    /// For how many messages there is room, if bundles can be sent here; asks the peer for more only if it knows of less
+    /// than `enough`. 0: for none, or there can be no bundles: the far side is a socket of this process, keeps the newest
+    /// message only, or is gone.
+    pub fn room_for_bundle(&mut self, enough: usize) -> usize {
+        if self.is_direct() { 0 } else { self.writer.room(enough) }
+    }
+
+    /// To the bundle that was sent last so many messages were added, which take up room.
+    pub fn settle_bundle(&mut self, added: usize) {
+        self.writer.add_weight(added as u64);
     }
 
     /// Sends one message whatever the high-water mark says (subscriptions); drops it if nobody reads the pipe.
@@ -441,7 +461,7 @@ impl Inlet {
 
     /// Messages that wait in the pipe.
     pub fn queued(&mut self) -> usize {
-        self.reader.len()
+        self.reader.weigh(weight)
     }
 
     /// Lends the next message to `look`, in its place in the pipe; does not ask for news if there is none.
@@ -452,6 +472,19 @@ impl Inlet {
             self.far.wake_writer();
         }
         result
+    }
+
+    /// As [`read_with`](Inlet::read_with); `look` says how many messages it was.
+    #[inline]
+    pub(crate) fn read_all_of(&mut self, look: impl FnOnce(&mut Message) -> u64) -> Option<u64> {
+        let count = self.reader.read_with(look)?;
+        if count > 1 {
+            self.reader.add_weight(count - 1);
+        }
+        if self.reader.take_writer_wake() {
+            self.far.wake_writer();
+        }
+        Some(count)
     }
 
     /// Asks for a [`PipeEvent::Readable`]. `false`: there is something to read, or the pipe has ended.
@@ -470,7 +503,9 @@ impl Inlet {
         if std::mem::replace(&mut self.closed, true) {
             return 0;
         }
-        let closed = self.reader.close();
+        // What is sealed is counted for good.
+        let closed =
+            self.reader.close_weighing(|message| message.as_bundle().map_or(1, |bundle| bundle.seal().1));
         self.far.reader_gone(closed.writer_waiting);
         closed.discarded
     }
@@ -487,6 +522,11 @@ impl fmt::Debug for Inlet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Inlet({})", self.key.id)
     }
+}
+
+/// How many messages it is.
+fn weight(message: &Message) -> usize {
+    message.as_bundle().map_or(1, |bundle| bundle.extent().0)
 }
 
 /// A pipe with the high-water mark, or a conflating one.

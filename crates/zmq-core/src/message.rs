@@ -4,6 +4,7 @@
 //! [`Frame::INLINE_CAPACITY`] bytes lives inside the value itself. A copy of up to 4 KiB lives with its neighbours in a
 //! block of 32 KiB, a larger one in a reference-counted [`Bytes`]; so cloning it for fifty subscribers copies nothing.
 
+use crate::bundle::Bundle;
 use bytes::Bytes;
 use std::cell::RefCell;
 use std::fmt;
@@ -520,6 +521,17 @@ impl Message {
         };
         *self = rest.unwrap_or_default();
         front
+    }
+
+    /// One that stands for a bundle on its way to a connection; nobody else gets to see it.
+    pub(crate) fn from_bundle(bundle: Bundle) -> Message {
+        Message(Storage::bundle(bundle))
+    }
+
+    /// The bundle that it stands for.
+    #[inline]
+    pub(crate) fn as_bundle(&self) -> Option<&Bundle> {
+        self.0.as_bundle()
     }
 
     /// The number of frames.

@@ -456,6 +456,12 @@ impl SocketBase {
         self.core.shared.counters.receive.received.add(1);
     }
 
+    /// So many copies went to peers with a [bundle](crate::Bundle) that they have.
+    #[inline]
+    pub fn count_added(&self, copies: usize) {
+        self.core.shared.counters.app.written.add(copies as u64);
+    }
+
     /// A copy was dropped because the peer's pipe was full.
     pub fn count_dropped_full(&self) {
         self.core.shared.counters.app.written.add(1);
@@ -514,6 +520,13 @@ impl SocketBase {
         } else if driver.has_output_posted() && !driver.is_sweeping() {
             self.output.pump_or_defer(driver, &self.core.shared.context.world);
         }
+    }
+
+    /// Whether the I/O thread comes by soon and writes what is in the pipes: the application sends faster than it would be
+    /// worthwhile to write.
+    #[inline]
+    pub fn is_swept(&self) -> bool {
+        self.core.driver.get().is_some_and(|driver| driver.is_sweeping())
     }
 
     /// Whether a batch was written, so that a sender who can wait should [`keep_company`](SocketBase::keep_company).

@@ -193,6 +193,8 @@ pub(crate) enum Mutant {
     PipeCreditOverrun,
     /// P4: a decreased high-water mark holds back the message from which the reader would learn of it.
     PipeDecreaseWithoutGrace,
+    /// P4: a reader gives no credit back for what a message stands for.
+    PipeWeightHeldBack,
     /// P5: a closing reader trusts the cursor it saw before it closed.
     PipeCloseStale,
     /// P5: a closing reader does not look whether the writer waits.
@@ -207,6 +209,8 @@ pub(crate) enum Mutant {
     ConflateSleepBlind,
     /// B1: a block is filled again without acquiring what its readers released.
     BlockReusedBlind,
+    /// F1: a bundle that was looked at is added to.
+    BundleStaysOpen,
     /// S1: going to sleep does not look whether news came before.
     WaiterBeginBlind,
     /// S1: a wake does not ring.

@@ -549,3 +549,115 @@ fn subscriptions_change_while_the_topic_stays() {
         arrives(&mut one);
     });
 }
+
+/// One message of a flood: runs of topics, most of them small, some larger than what is encoded once for all, some of two
+/// frames.
+fn of_a_flood(number: u32) -> Message {
+    let topic = if number / 37 % 2 == 0 { "a" } else { "b" };
+    let filling = if number % 500 == 499 { 10_000 } else { number % 90 };
+    let body = [topic.as_bytes(), &number.to_be_bytes(), &vec![number as u8; filling as usize]].concat();
+    if number % 100 == 50 { Message::from([&body[..], b"second"]) } else { Message::from(body) }
+}
+
+fn number_in(message: &Message) -> u32 {
+    u32::from_be_bytes(message.body()[1..5].try_into().unwrap())
+}
+
+/// What a publisher that runs ahead puts together for several subscribers is what each would have got alone.
+#[test]
+fn a_flood_comes_to_each_of_several_subscribers_whole_and_in_order() {
+    const COUNT: u32 = 60_000;
+    for_each_transport(|endpoint| {
+        for hwm in [7, 1000] {
+            let mut publisher = publisher(|options| {
+                options.xpub_nodrop = true;
+                options.send_hwm = hwm;
+            });
+            let place = publisher.bind_to(endpoint).unwrap();
+            let topics: [&[&[u8]]; 4] = [&[b""], &[b"a"], &[b"b"], &[b"b", b"a"]];
+            let subscribers: Vec<_> = topics.map(|topics| sub(&place, topics, |_| {})).into_iter().collect();
+            publisher.wait_for_subscribers(topics.len(), LONG).unwrap();
+            let listening = subscribers.into_iter().zip(topics).map(|(mut sub, topics)| {
+                std::thread::spawn(move || {
+                    let sent = (0..COUNT).map(of_a_flood);
+                    for message in
+                        sent.filter(|sent| topics.iter().any(|topic| sent.body().starts_with(topic)))
+                    {
+                        assert_eq!(sub.recv_timeout(LONG).unwrap(), message);
+                    }
+                    assert!(sub.recv_timeout(SHORT).is_err(), "there is one too many");
+                })
+            });
+            let listening: Vec<_> = listening.collect();
+            for number in 0..COUNT {
+                let published = publisher.publish(of_a_flood(number)).unwrap();
+                assert_eq!((published.matched, published.dropped), (3, 0));
+            }
+            listening.into_iter().for_each(|thread| thread.join().unwrap());
+            let stats = publisher.stats();
+            assert_eq!((stats.written, stats.dropped.total()), (3 * u64::from(COUNT), 0), "{stats:?}");
+            until("everything is delivered", || publisher.stats().delivered == stats.written);
+        }
+    });
+}
+
+/// One takes everything, one nothing, one leaves in the middle: the books say what became of each copy, and no more waits
+/// for the second than the high-water mark and one write.
+#[test]
+fn a_flood_to_subscribers_that_stall_and_leave_is_accounted_for() {
+    const COUNT: u32 = 60_000;
+    const HWM: usize = 100;
+    for_each_wire(|endpoint| {
+        let mut publisher = publisher(|options| options.send_hwm = HWM);
+        let place = publisher.bind_to(endpoint).unwrap();
+        let mut stalled = sub(&place, &[b""], |options| options.recv_hwm = HWM);
+        let mut leaving = Some(sub(&place, &[b""], |_| {}));
+        let mut eager = sub(&place, &[b""], |_| {});
+        publisher.wait_for_subscribers(3, LONG).unwrap();
+        let listening = std::thread::spawn(move || {
+            let mut last = None;
+            while last != Some(COUNT) {
+                let number = number_in(&eager.recv_timeout(LONG).unwrap());
+                assert!(last.is_none_or(|last| number > last), "{number} after {last:?}");
+                last = Some(number);
+            }
+        });
+        let (mut copies, mut dropped) = (0, 0);
+        let mut publish = |publisher: &mut zmq::Pub, number: u32| {
+            let body = [&b"x"[..], &number.to_be_bytes(), &[7; 995]].concat();
+            let published = publisher.publish(body).unwrap();
+            copies += published.matched as u64;
+            dropped += published.dropped as u64;
+        };
+        for number in 0..COUNT {
+            publish(&mut publisher, number);
+            if number == COUNT / 2 {
+                leaving = None;
+            }
+            if number % 5000 == 0 {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        }
+        while !listening.is_finished() {
+            publish(&mut publisher, COUNT);
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        listening.join().unwrap();
+        assert!(leaving.is_none());
+        until("the books balance", || {
+            let stats = publisher.stats();
+            stats.written == stats.delivered + stats.queued + stats.dropped.total()
+        });
+        let stats = publisher.stats();
+        assert_eq!((stats.written, stats.dropped.full), (copies, dropped), "{stats:?}");
+        let in_one_write = 2 * 64 * 1024 / 1000 + 2;
+        assert!(dropped > 0 && stats.queued <= (HWM + in_one_write) as u64, "{stats:?}");
+        let mut last = None;
+        while let Ok(message) = stalled.recv_timeout(SHORT) {
+            let number = number_in(&message);
+            assert!(last.is_none_or(|last| number == COUNT || number > last), "{number} after {last:?}");
+            last = Some(number);
+        }
+        assert_eq!(publisher.stats().queued, 0);
+    });
+}

@@ -9,6 +9,7 @@
 
 use super::block::Piece;
 use super::{Frame, Message};
+use crate::bundle::Bundle;
 use crate::pipe::Vacate;
 use bytes::Bytes;
 use std::mem::ManuallyDrop;
@@ -18,19 +19,22 @@ pub(super) const CAPACITY: usize = 70;
 const HEAD: usize = 64;
 
 /// The tag is the length of a body in place, at most `CAPACITY`, or one of these.
+const BUNDLE: u8 = 252;
 const PIECE: u8 = 253;
 const SHARED: u8 = 254;
 const MANY: u8 = 255;
 
-/// A body in place, in a block, or shared, or several frames.
+/// A body in place, in a block, or shared, or several frames; or a bundle of messages, which shows as no frame at all.
 ///
 /// Invariant: the tag, which lies at the same place in every field and is always initialized, tells which field may
-/// be read: `inline` up to `CAPACITY`, `piece` for `PIECE`, `shared` for `SHARED`, `many` for `MANY`.
+/// be read: `inline` up to `CAPACITY`, `piece` for `PIECE`, `shared` for `SHARED`, `many` for `MANY`, `bundle` for
+/// `BUNDLE`.
 pub(super) union Storage {
     inline: Inline,
     piece: ManuallyDrop<InBlock>,
     shared: ManuallyDrop<Shared>,
     many: ManuallyDrop<Many>,
+    bundle: ManuallyDrop<InBundle>,
 }
 
 /// The body lies in `head` and the beginning of `tail`, without a gap. Written and read in these pieces, of the sizes in
@@ -64,12 +68,20 @@ struct Many {
     tag: u8,
 }
 
+#[repr(C, align(8))]
+struct InBundle {
+    bundle: Bundle,
+    padding: [u8; TAG - size_of::<Bundle>()],
+    tag: u8,
+}
+
 const TAG: usize = 71;
 /// What a message takes, and what is cheapest to copy.
 pub(super) const SIZE: usize = 72;
 const _: () = assert!(size_of::<Storage>() == SIZE && size_of::<Shared>() == 72 && size_of::<Many>() == 72);
 const _: () = assert!(std::mem::offset_of!(Inline, tail) + 7 == TAG);
 const _: () = assert!(size_of::<InBlock>() == 72 && std::mem::offset_of!(InBlock, tag) == TAG);
+const _: () = assert!(size_of::<InBundle>() == 72 && std::mem::offset_of!(InBundle, tag) == TAG);
 const _: () = assert!(size_of::<Piece>() == 16 && size_of::<Bytes>() == 32 && size_of::<Vec<Frame>>() == 24);
 const _: () = assert!(std::mem::offset_of!(Shared, tag) == TAG && std::mem::offset_of!(Many, tag) == TAG);
 
@@ -181,6 +193,20 @@ impl Storage {
         Storage { many: ManuallyDrop::new(many) }
     }
 
+    pub(super) fn bundle(bundle: Bundle) -> Storage {
+        let bundle = InBundle { bundle, padding: [0; TAG - size_of::<Bundle>()], tag: BUNDLE };
+        Storage { bundle: ManuallyDrop::new(bundle) }
+    }
+
+    #[inline]
+    pub(super) fn as_bundle(&self) -> Option<&Bundle> {
+        if self.tag() != BUNDLE {
+            return None;
+        }
+        // SAFETY: the tag says that it is this field.
+        Some(unsafe { &self.bundle.bundle })
+    }
+
     #[inline]
     fn tag(&self) -> u8 {
         // SAFETY: the tag is initialized whatever the storage holds, and lies at the same place.
@@ -196,6 +222,7 @@ impl Storage {
             PIECE => View::Body(unsafe { &self.piece.piece }.as_slice()),
             // SAFETY: the same.
             MANY => View::Many(unsafe { &self.many.frames }),
+            BUNDLE => View::Many(&[]),
             // SAFETY: the same; the tag is a length of at most `CAPACITY`.
             length => View::Body(unsafe {
                 std::slice::from_raw_parts((&raw const self.inline).cast(), usize::from(length))
@@ -299,6 +326,8 @@ impl Storage {
             PIECE => unsafe { ManuallyDrop::drop(&mut self.piece) },
             // SAFETY: the same.
             MANY => unsafe { ManuallyDrop::drop(&mut self.many) },
+            // SAFETY: the same.
+            BUNDLE => unsafe { ManuallyDrop::drop(&mut self.bundle) },
             _ => {}
         }
     }
@@ -313,12 +342,15 @@ impl Clone for Storage {
             // SAFETY: the tag says that it is this field, which is `Copy`.
             View::Body(_) => Storage { inline: unsafe { self.inline } },
             View::Shared(bytes) => Storage::shared(bytes.clone()),
-            View::Many(frames) => Storage::many(frames.to_vec()),
+            View::Many(frames) => match self.as_bundle() {
+                Some(bundle) => Storage::bundle(bundle.clone()),
+                None => Storage::many(frames.to_vec()),
+            },
         }
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use crate::message::block::Filler;
@@ -378,6 +410,23 @@ mod tests {
                 prop_assert_eq!(back, bodies.clone());
             }
         }
+    }
+
+    #[test]
+    fn bundles_show_as_nothing_and_are_given_up_once() {
+        let bundle = Bundle::new(&Message::from("x"), 8);
+        let mut storage = Storage::bundle(bundle.clone());
+        let mut place = Storage::shared(Bytes::from(vec![7; 99]));
+        storage.clone().take_into(&mut place);
+        assert_eq!((view(&place), bundle.holders()), (Vec::new(), 3));
+        place.fill(b"y");
+        assert_eq!((view(&place), bundle.holders()), (vec![b"y".to_vec()], 2));
+        let taken = storage.take();
+        assert!(storage.as_bundle().is_none() && taken.as_bundle().is_some());
+        let Content::Body(content) = taken.clone().into_content() else { panic!("not a bundle") };
+        assert!(Frame(content).is_empty() && bundle.holders() == 2);
+        drop((storage, taken, place));
+        assert_eq!(bundle.holders(), 1);
     }
 
     #[test]

@@ -121,7 +121,7 @@ fn p3_batches_are_atomic() {
         let _ = writer.flush();
         writer
     });
-    let visible = reader.len();
+    let visible = reader.weigh(|_| 1);
     assert!([0, 1, 3].contains(&visible), "{visible}");
     for expected in 0..visible {
         assert_eq!(reader.read().as_deref(), Some(&expected));
@@ -212,6 +212,42 @@ fn loom_p4_credit_mutant() {
     assert_mutant_fails(Mutant::PipeCreditOverrun, p4_credit::<1>);
 }
 
+/// P4: a message that stands for as many as the pipe takes gives all their credit back, whichever half learns of it first.
+fn p4_weight() {
+    let (mut writer, mut reader) = pipe(3);
+    let this = thread::current();
+    let writing = thread::spawn(move || {
+        write_waiting(&mut writer, 0..1, &this);
+        writer.add_weight(2);
+        write_waiting(&mut writer, 1..2, &this);
+        writer
+    });
+    for expected in 0..2 {
+        while reader.is_empty() {
+            if reader.sleep() {
+                thread::park();
+            }
+        }
+        assert_eq!(reader.read().as_deref(), Some(&expected));
+        reader.add_weight(if expected == 0 { 2 } else { 0 });
+        if reader.take_writer_wake() {
+            writing.thread().unpark();
+        }
+    }
+    let mut writer = writing.join().unwrap();
+    assert_eq!((writer.written(), reader.consumed(), writer.room(3)), (4, 4, 2));
+}
+
+#[test]
+fn loom_p4_weight() {
+    model(p4_weight);
+}
+
+#[test]
+fn loom_p4_weight_mutant() {
+    assert_mutant_fails(Mutant::PipeWeightHeldBack, p4_weight);
+}
+
 /// P4: a mark that falls while the reader holds back acknowledgements strands nobody.
 fn p4_decrease() {
     let (mut writer, mut reader) = pipe(3);
@@ -264,7 +300,7 @@ fn p5_close_against_close() {
         assert!(!writer.close());
         (writer.written(), writer.discarded())
     });
-    assert_eq!(reader.close(), Closed { writer_waiting: false, discarded: 1 });
+    assert_eq!(reader.close(|_| 1), Closed { writer_waiting: false, discarded: 1 });
     drop(reader);
     assert_eq!(closing.join().unwrap(), (3, 1));
 }
@@ -282,7 +318,7 @@ fn p5_close_against_flush() {
         (writer.written(), writer.discarded())
     });
     drop(reader.read());
-    let discarded = reader.close().discarded;
+    let discarded = reader.close(|_| 1).discarded;
     let consumed = reader.consumed();
     drop(reader);
     let (written, discarded_by_writer) = writing.join().unwrap();

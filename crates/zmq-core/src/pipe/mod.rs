@@ -185,6 +185,24 @@ impl<T: Send> Writer<T> {
         inside!(WriterInside, mut self.wait_for_credit())
     }
 
+    /// How many messages [`write`](Self::write) would accept. Asks the reader for credit only if it knows of less than
+    /// `enough`. A conflating pipe says 0: in it a message cannot be several.
+    pub fn room(&mut self, enough: usize) -> usize {
+        match &mut self.inside {
+            WriterInside::Queue(writer) => writer.room(enough),
+            WriterInside::Conflate(_) => 0,
+        }
+    }
+
+    /// Of the messages written some stand for several: for so many more. They take up credit, but not in a conflating pipe.
+    /// The reader must say [the same](Reader::add_weight) when it has read them.
+    pub fn add_weight(&mut self, messages: u64) {
+        match &mut self.inside {
+            WriterInside::Queue(writer) => writer.add_weight(messages),
+            WriterInside::Conflate(_) => {}
+        }
+    }
+
     /// Changes the high-water mark of the live pipe; 0 means no limit. Nothing that is in the pipe gets lost:
     /// a pipe that holds more than the new mark takes one message more, and then none until it has been read
     /// down. A conflating pipe has no mark and ignores this.
@@ -302,7 +320,21 @@ impl<T: Send> Reader<T> {
 
     /// How many messages can be read.
     pub fn len(&mut self) -> usize {
-        inside!(ReaderInside, mut self.len())
+        self.weigh(|_| 1)
+    }
+
+    /// As [`len`](Self::len), if each message counts for what `weigh` says; in a conflating pipe for one.
+    pub fn weigh(&mut self, weigh: impl FnMut(&T) -> usize) -> usize {
+        inside!(ReaderInside, mut self.weigh(weigh))
+    }
+
+    /// Of the messages read some stood for several: for so many more. See [`Writer::add_weight`]. Ask
+    /// [`take_writer_wake`](Self::take_writer_wake) afterwards.
+    pub fn add_weight(&mut self, messages: u64) {
+        match &mut self.inside {
+            ReaderInside::Queue(reader) => reader.add_weight(messages),
+            ReaderInside::Conflate(_) => {}
+        }
     }
 
     /// Whether the writer has closed and everything has been read: no message will ever come again.
@@ -312,7 +344,13 @@ impl<T: Send> Reader<T> {
 
     /// Closes the pipe for reading and drops what was flushed and not read. Closing again does nothing.
     pub fn close(&mut self) -> Closed {
-        inside!(ReaderInside, mut self.close())
+        self.close_weighing(|_| 1)
+    }
+
+    /// As [`close`](Self::close), if each message that is discarded counts for what `weigh` says; in a conflating pipe for
+    /// one.
+    pub fn close_weighing(&mut self, weigh: impl FnMut(&T) -> usize) -> Closed {
+        inside!(ReaderInside, mut self.close(weigh))
     }
 
     /// Messages read so far.

@@ -33,6 +33,12 @@
 //! everything without acknowledging. So after a decrease the writer admits one message even if the pipe is
 //! full. The reader takes up the current mark whenever it looks at `published`, as it must to see that
 //! message. So by the time it has read everything, the new low-water mark is in force.
+//!
+//! # Slots that stand for several messages
+//!
+//! `published` counts slots, `acknowledged` counts messages. A half that learns that a slot stands for more than one
+//! message says so (`add_weight`); `beyond` is what it has said. The writer may say so later than the reader: until then it
+//! has more credit than it should, never less, so that a writer that waits gets its wake as before.
 
 #![allow(unsafe_code)]
 
@@ -65,10 +71,11 @@ pub(super) fn queue<T: Send, const SLOTS: usize>(hwm: usize) -> (Writer<T, SLOTS
         state: WriterState::Open,
         written: 0,
         flushed: 0,
-        limit: limit(0, hwm),
+        limit: limit(0, hwm, 0),
         grace: 0,
         hwm,
         discarded: 0,
+        beyond: 0,
     };
     let reader = Reader {
         shared,
@@ -81,14 +88,15 @@ pub(super) fn queue<T: Send, const SLOTS: usize>(hwm: usize) -> (Writer<T, SLOTS
         read: 0,
         available: 0,
         acknowledged: 0,
+        beyond: 0,
         low_water: low_water(hwm),
     };
     (writer, reader)
 }
 
-/// The count of written messages at which the credit is used up.
-fn limit(acknowledged: u64, hwm: usize) -> u64 {
-    if hwm == 0 { u64::MAX } else { acknowledged.saturating_add(hwm as u64) }
+/// The count of slots written at which the credit is used up, if they stand for `beyond` more messages.
+fn limit(acknowledged: u64, hwm: usize, beyond: u64) -> u64 {
+    if hwm == 0 { u64::MAX } else { acknowledged.saturating_add(hwm as u64).saturating_sub(beyond) }
 }
 
 /// How many messages the reader reads before it acknowledges them. Invariant: at least 1; at most `hwm`, if
@@ -111,7 +119,7 @@ pub(super) struct Writer<T, const SLOTS: usize> {
     /// The count in `published`. Messages from here on are the writer's.
     flushed: u64,
     /// Below this count `write` succeeds without asking anyone: the acknowledged count as last seen, plus the
-    /// high-water mark, or `grace` if that is larger. 0 if the state is not open.
+    /// high-water mark, less `beyond`; or `grace` if that is larger. 0 if the state is not open.
     limit: u64,
     /// One more than was written when the high-water mark was last decreased; see the head of this file.
     grace: u64,
@@ -119,6 +127,8 @@ pub(super) struct Writer<T, const SLOTS: usize> {
     hwm: usize,
     /// Messages dropped because one half had closed.
     discarded: u64,
+    /// How many more messages than slots were written.
+    beyond: u64,
 }
 
 // SAFETY: the raw pointers are what makes this not Send by itself. They lead to chunks that nobody else knows, and
@@ -201,10 +211,24 @@ impl<T, const SLOTS: usize> Writer<T, SLOTS> {
         false
     }
 
+    pub(super) fn room(&mut self, enough: usize) -> usize {
+        if self.limit.saturating_sub(self.written) < enough as u64 {
+            self.refresh_credit();
+        }
+        usize::try_from(self.limit.saturating_sub(self.written)).unwrap_or(usize::MAX)
+    }
+
+    pub(super) fn add_weight(&mut self, messages: u64) {
+        self.beyond += messages;
+        if self.hwm > 0 {
+            self.limit = self.limit.saturating_sub(messages);
+        }
+    }
+
     pub(super) fn set_hwm(&mut self, hwm: usize) -> bool {
         let before = std::mem::replace(&mut self.hwm, hwm);
         self.shared.reader.hwm.store(hwm, Ordering::Relaxed);
-        if limit(0, hwm) < limit(0, before) && !mutant(Mutant::PipeDecreaseWithoutGrace) {
+        if limit(0, hwm, 0) < limit(0, before, 0) && !mutant(Mutant::PipeDecreaseWithoutGrace) {
             self.grace = self.written + 1;
         }
         self.refresh_credit()
@@ -228,7 +252,7 @@ impl<T, const SLOTS: usize> Writer<T, SLOTS> {
     }
 
     pub(super) fn written(&self) -> u64 {
-        self.written + self.discarded
+        self.written + self.beyond + self.discarded
     }
 
     pub(super) fn discarded(&self) -> u64 {
@@ -359,7 +383,7 @@ impl<T, const SLOTS: usize> Writer<T, SLOTS> {
             self.lose_reader();
             return false;
         }
-        self.limit = limit(word >> COUNT_SHIFT, self.hwm).max(self.grace);
+        self.limit = limit(word >> COUNT_SHIFT, self.hwm, self.beyond).max(self.grace);
         if mutant(Mutant::PipeCreditOverrun) {
             self.limit += 1;
         }
@@ -422,9 +446,11 @@ pub(super) struct Reader<T, const SLOTS: usize> {
     read: u64,
     /// The published count as last seen. Messages below it are the reader's.
     available: u64,
-    /// The count in `acknowledged`. Invariant: less than `low_water` below `read`, or the next read makes it
-    /// so.
+    /// The count in `acknowledged`, less `beyond`; it wraps around. Invariant: less than `low_water` below `read`, or the
+    /// next read makes it so.
     acknowledged: u64,
+    /// How many more messages than slots were read.
+    beyond: u64,
 }
 
 // SAFETY: as for the writer: the raw pointer leads to a chunk of which this half uses only the slots that
@@ -458,8 +484,16 @@ impl<T, const SLOTS: usize> Reader<T, SLOTS> {
 
     #[inline]
     fn give_credit(&mut self) {
-        if self.read - self.acknowledged >= u64::from(self.low_water) {
+        if self.read.wrapping_sub(self.acknowledged) >= u64::from(self.low_water) {
             self.acknowledge();
+        }
+    }
+
+    pub(super) fn add_weight(&mut self, messages: u64) {
+        self.beyond += messages;
+        self.acknowledged = self.acknowledged.wrapping_sub(messages);
+        if !mutant(Mutant::PipeWeightHeldBack) {
+            self.give_credit();
         }
     }
 
@@ -497,9 +531,20 @@ impl<T, const SLOTS: usize> Reader<T, SLOTS> {
         self.read == self.available && !self.refresh()
     }
 
-    pub(super) fn len(&mut self) -> usize {
+    pub(super) fn weigh(&mut self, mut weigh: impl FnMut(&T) -> usize) -> usize {
         self.refresh();
-        usize::try_from(self.available - self.read).unwrap_or(usize::MAX)
+        let (mut chunk, mut index, mut total) = (self.head, self.index, 0);
+        for _ in self.read..self.available {
+            if usize::from(index) >= SLOTS {
+                // SAFETY: as in `advance`: a message beyond this chunk is published.
+                chunk = unsafe { self.chunk_after(chunk) };
+                index = 0;
+            }
+            // SAFETY: as in `take_next`, but the message stays, and is only looked at.
+            total += unsafe { Chunk::look(chunk, index, &mut weigh) };
+            index += 1;
+        }
+        total
     }
 
     pub(super) fn is_closed(&mut self) -> bool {
@@ -510,7 +555,7 @@ impl<T, const SLOTS: usize> Reader<T, SLOTS> {
         word & WRITER_CLOSED != 0 && word >> COUNT_SHIFT == self.read
     }
 
-    pub(super) fn close(&mut self) -> Closed {
+    pub(super) fn close(&mut self, mut weigh: impl FnMut(&T) -> usize) -> Closed {
         if std::mem::replace(&mut self.closed, true) {
             return Closed::default();
         }
@@ -518,19 +563,19 @@ impl<T, const SLOTS: usize> Reader<T, SLOTS> {
         if !mutant(Mutant::PipeCloseStale) {
             self.available = before >> COUNT_SHIFT;
         }
-        let closed = self.read << COUNT_SHIFT | READER_CLOSED;
+        let closed = (self.read + self.beyond) << COUNT_SHIFT | READER_CLOSED;
         let before = self.shared.reader.acknowledged.swap(closed, Ordering::AcqRel);
-        let discarded = self.available - self.read;
+        let mut discarded = 0;
         while self.available > self.read {
             self.available -= 1;
-            drop(self.take_next());
+            discarded += weigh(&self.take_next()) as u64;
         }
         let writer_waiting = before & WRITER_WAITING != 0 && !mutant(Mutant::PipeCloseSilent);
         Closed { writer_waiting: writer_waiting || self.take_writer_wake(), discarded }
     }
 
     pub(super) fn consumed(&self) -> u64 {
-        self.read
+        self.read + self.beyond
     }
 
     /// Takes the message at the reader's place. Only called if there is one below the published count.
@@ -559,23 +604,31 @@ impl<T, const SLOTS: usize> Reader<T, SLOTS> {
     #[inline(never)]
     fn advance(&mut self) {
         let old = self.head;
-        let first = &self.shared.reader.first;
-        self.head = if old.is_null() {
-            // SAFETY: a message is published, so `first` is set and belongs to the reader.
-            first.with(|first| unsafe { *first })
-        } else {
-            // SAFETY: the reader has not handed `old` back, and a message beyond it is published, so the
-            // writer has set `next` and is done with it.
-            unsafe { (*old).next.with(|next| *next) }
-        };
+        // SAFETY: the caller's promise.
+        self.head = unsafe { self.chunk_after(old) };
         self.index = 0;
         if !old.is_null() {
             // SAFETY: `first` belongs to the reader.
-            first.with_mut(|first| unsafe { *first = self.head });
+            self.shared.reader.first.with_mut(|first| unsafe { *first = self.head });
             // SAFETY: all messages of `old` are read. The writer left it when it published one beyond it, and
             // it looks at `previous` only while it owns a message in the previous chunk. No link leads to it.
             unsafe { self.put_spare(old) };
         }
+    }
+
+    /// The chunk after `chunk`, or the first one.
+    ///
+    /// # Safety
+    ///
+    /// `chunk` is the reader's or null, and a message beyond it is published.
+    unsafe fn chunk_after(&self, chunk: *mut Chunk<T, SLOTS>) -> *mut Chunk<T, SLOTS> {
+        if chunk.is_null() {
+            // SAFETY: a message is published, so `first` is set and belongs to the reader.
+            return self.shared.reader.first.with(|first| unsafe { *first });
+        }
+        // SAFETY: the reader has not handed `chunk` back, and a message beyond it is published, so the writer has set
+        // `next` and is done with it.
+        unsafe { (*chunk).next.with(|next| *next) }
     }
 
     /// Hands a chunk back to the writer, unless that has not picked up so many already.
@@ -620,7 +673,8 @@ impl<T, const SLOTS: usize> Reader<T, SLOTS> {
     #[cold]
     #[inline(never)]
     fn acknowledge(&mut self) {
-        let before = self.shared.reader.acknowledged.swap(self.read << COUNT_SHIFT, Ordering::AcqRel);
+        let count = (self.read + self.beyond) << COUNT_SHIFT;
+        let before = self.shared.reader.acknowledged.swap(count, Ordering::AcqRel);
         self.acknowledged = self.read;
         self.writer_wake |= before & WRITER_WAITING != 0 && !mutant(Mutant::PipeAcknowledgeSilent);
     }
@@ -628,7 +682,7 @@ impl<T, const SLOTS: usize> Reader<T, SLOTS> {
 
 impl<T, const SLOTS: usize> Drop for Reader<T, SLOTS> {
     fn drop(&mut self) {
-        let _ = self.close();
+        let _ = self.close(|_| 1);
     }
 }
 
@@ -752,6 +806,20 @@ impl<T, const SLOTS: usize> Chunk<T, SLOTS> {
         unsafe {
             let slot = (*chunk).slots.get_unchecked(usize::from(index));
             slot.with_mut(|slot| (*slot).assume_init_read())
+        }
+    }
+
+    /// Shows a message, which stays where it is.
+    ///
+    /// # Safety
+    ///
+    /// The chunk is alive, `index < SLOTS`, the slot holds a message and is the caller's alone.
+    #[inline]
+    unsafe fn look<R>(chunk: *mut Self, index: u8, look: impl FnOnce(&T) -> R) -> R {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let slot = (*chunk).slots.get_unchecked(usize::from(index));
+            slot.with(|slot| look((*slot).assume_init_ref()))
         }
     }
 

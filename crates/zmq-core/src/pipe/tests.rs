@@ -364,6 +364,8 @@ enum Operation {
     ReadAll,
     Sleep,
     Wait,
+    /// The newest message that was flushed and not read stands for so many more.
+    AddWeight(u64),
     SetHwm(usize),
     CloseWriter,
     CloseReader,
@@ -380,6 +382,7 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
         2 => Just(ReadAll),
         3 => Just(Sleep),
         3 => Just(Wait),
+        2 => (1u64..5).prop_map(AddWeight),
         1 => (0usize..12).prop_map(SetHwm),
     ];
     let end = prop_oneof![Just(CloseWriter), Just(CloseReader), Just(Flush)];
@@ -408,6 +411,8 @@ struct Oracle {
     next: u64,
     pending: VecDeque<u64>,
     visible: VecDeque<u64>,
+    /// For how many more messages each stands, by number.
+    beyond: Vec<u64>,
     asleep: bool,
     waiting: bool,
     /// A wake for a mark that `set_hwm` has made pointless may still come.
@@ -417,8 +422,20 @@ struct Oracle {
 }
 
 impl Oracle {
-    fn outstanding(&self) -> usize {
+    fn slots(&self) -> usize {
         self.pending.len() + self.visible.len()
+    }
+
+    fn weight(&self, number: u64) -> u64 {
+        1 + self.beyond.get(number as usize).copied().unwrap_or(0)
+    }
+
+    fn visible_weight(&self) -> u64 {
+        self.visible.iter().map(|number| self.weight(*number)).sum()
+    }
+
+    fn outstanding(&self) -> usize {
+        self.pending.len() + self.visible_weight() as usize
     }
 
     fn must_accept(&self) -> bool {
@@ -451,6 +468,7 @@ fn compare<const SLOTS: usize>(hwm: usize, operations: &[Operation]) {
         next: 0,
         pending: VecDeque::new(),
         visible: VecDeque::new(),
+        beyond: Vec::new(),
         asleep: false,
         waiting: false,
         stale_wake: false,
@@ -462,7 +480,7 @@ fn compare<const SLOTS: usize>(hwm: usize, operations: &[Operation]) {
         match operation {
             Operation::Write | Operation::WriteUnbounded => {
                 let bounded = matches!(operation, Operation::Write);
-                let written = writer.written();
+                let written = writer.written() - oracle.beyond.iter().sum::<u64>();
                 let message = census.message(oracle.next);
                 let outcome = if bounded { writer.write(message) } else { writer.write_unbounded(message) };
                 match &outcome {
@@ -502,11 +520,15 @@ fn compare<const SLOTS: usize>(hwm: usize, operations: &[Operation]) {
             Operation::Read => {
                 let message = reader.read().map(|message| message.number);
                 assert_eq!(message, oracle.visible.pop_front());
+                reader.add_weight(message.map_or(0, |number| oracle.weight(number) - 1));
             }
             Operation::ReadAll => {
-                assert_eq!(reader.len(), oracle.visible.len());
+                assert_eq!(reader.weigh(|_| 1), oracle.visible.len());
+                let weight = reader.weigh(|message| oracle.weight(message.number) as usize);
+                assert_eq!(weight as u64, oracle.visible_weight());
                 while let Some(message) = reader.read() {
                     assert_eq!(Some(message.number), oracle.visible.pop_front());
+                    reader.add_weight(oracle.weight(message.number) - 1);
                 }
                 assert!(oracle.visible.is_empty());
             }
@@ -523,10 +545,20 @@ fn compare<const SLOTS: usize>(hwm: usize, operations: &[Operation]) {
                 assert_ne!(waiting, writer.can_write() || oracle.writer_closed || oracle.reader_closed);
                 oracle.waiting |= waiting;
             }
+            Operation::AddWeight(messages) => {
+                if let Some(newest) = oracle.visible.back() {
+                    oracle.beyond.resize(oracle.next as usize, 0);
+                    oracle.beyond[*newest as usize] += messages;
+                    writer.add_weight(*messages);
+                    let room = writer.room(usize::MAX);
+                    assert_eq!(room > 0, writer.can_write());
+                    assert!(oracle.hwm_changed || oracle.hwm == 0 || room <= oracle.hwm);
+                }
+            }
             Operation::SetHwm(hwm) => {
                 let credit = writer.set_hwm(*hwm);
                 assert_eq!(credit, writer.can_write());
-                oracle.set_hwm(*hwm, writer.written());
+                oracle.set_hwm(*hwm, writer.written() - oracle.beyond.iter().sum::<u64>());
             }
             Operation::CloseWriter => {
                 assert_eq!(writer.close(), oracle.asleep);
@@ -534,9 +566,9 @@ fn compare<const SLOTS: usize>(hwm: usize, operations: &[Operation]) {
                 oracle.writer_closed = true;
             }
             Operation::CloseReader => {
-                let closed = reader.close();
+                let closed = reader.close(|message| oracle.weight(message.number) as usize);
                 discarded += closed.discarded;
-                assert_eq!(closed.discarded, oracle.visible.len() as u64);
+                assert_eq!(closed.discarded, oracle.visible_weight());
                 assert!(closed.writer_waiting || !oracle.waiting);
                 oracle.visible.clear();
                 oracle.reader_closed = true;
@@ -550,10 +582,10 @@ fn compare<const SLOTS: usize>(hwm: usize, operations: &[Operation]) {
         }
         let drained = oracle.visible.is_empty() && oracle.pending.is_empty();
         assert!(!(drained && oracle.waiting), "the pipe is drained and its writer waits");
-        assert_eq!(census.alive(), oracle.outstanding());
+        assert_eq!(census.alive(), oracle.slots());
     }
     let _ = writer.close();
-    discarded += reader.close().discarded;
+    discarded += reader.close(|message| oracle.weight(message.number) as usize).discarded;
     assert_eq!(writer.written(), reader.consumed() + discarded + writer.discarded());
     drop((writer, reader));
     assert_eq!(census.alive(), 0);

@@ -2,6 +2,7 @@
 
 use super::{AsSource, Env, Pump};
 use crate::buffers::{self, WRITE_SIZE};
+use crate::bundle::Bundle;
 use crate::link::{Inlet, Outlet};
 use crate::monitor::DisconnectReason;
 use crate::peer::Peer;
@@ -284,10 +285,15 @@ impl Connection {
             self.engine.lend_buffer(buffers::take_write());
         }
         while self.engine.output_len() < WRITE_SIZE {
-            if inlet.read_with(|message| self.engine.push(message)).is_none() {
-                return;
-            }
-            self.in_output += 1;
+            let read = inlet.read_all_of(|message| match message.as_bundle() {
+                Some(bundle) => push_bundle(&mut self.engine, bundle),
+                None => {
+                    self.engine.push(message);
+                    1
+                }
+            });
+            let Some(count) = read else { return };
+            self.in_output += count;
         }
     }
 
@@ -421,6 +427,14 @@ impl Backlog {
         }
         (self.start, self.end) = (0, 0);
     }
+}
+
+/// Returns how many messages there are in it.
+#[cold]
+fn push_bundle(engine: &mut Engine, bundle: &Bundle) -> u64 {
+    let (encoded, count) = bundle.seal();
+    engine.push_encoded(&encoded);
+    count as u64
 }
 
 /// Decodes `input` into the pipe. `None`: it is used up.

@@ -19,6 +19,7 @@ use crate::peer::Peer;
 use crate::room::Room;
 use crate::security::{Claim, Verdict};
 use crate::socket_type::SocketType;
+use bytes::Bytes;
 use std::fmt;
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -455,6 +456,17 @@ impl Engine {
             self.output.put_message(message);
         } else if self.is_ready() {
             self.push_in_full(message);
+        }
+    }
+
+    /// As [`push`](Engine::push), of each message in `frames`, as ZMTP 2.0 and later lay them out.
+    pub(crate) fn push_encoded(&mut self, frames: &Bytes) {
+        let as_it_is = self.subscriptions == Subscriptions::Messages;
+        let whole = as_it_is
+            && matches!(self.phase, Phase::Ready | Phase::Unasked)
+            && self.output.put_encoded(frames.clone());
+        if !whole {
+            frame::messages(frames).for_each(|message| self.push(&message));
         }
     }
 

@@ -1,8 +1,9 @@
 //! The layout of a frame: flags, length, body; in ZMTP 1.0 the length comes first.
 
 use super::error::ProtocolError;
-use crate::message::Frame;
+use crate::message::{Frame, Message};
 use crate::options::ZmtpVersion;
+use bytes::Bytes;
 
 /// More frames of this message follow.
 pub(super) const MORE: u8 = 1;
@@ -154,6 +155,27 @@ pub(super) fn split_message(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
         _ => return None,
     };
     tail.split_at_checked(length)
+}
+
+/// The messages in frames that lie there whole, as ZMTP 2.0 and later lay them out.
+pub(crate) fn messages(encoded: &Bytes) -> impl Iterator<Item = Message> {
+    let mut rest = &encoded[..];
+    std::iter::from_fn(move || {
+        let mut frames = Vec::new();
+        loop {
+            let (header, tail) = Framing::V2.parse(rest).ok()??;
+            let (body, after) = tail.split_at_checked(usize::try_from(header.length).ok()?)?;
+            rest = after;
+            frames.push(if body.len() <= Frame::INLINE_CAPACITY {
+                Frame::copy_from(body)
+            } else {
+                Frame::from(encoded.slice_ref(body))
+            });
+            if !header.more {
+                return Some(Message::from(frames));
+            }
+        }
+    })
 }
 
 fn write_long_header(buffer: &mut Vec<u8>, flags: u8, length: u64) {

@@ -76,3 +76,6 @@ mod timers;
 pub use config::Config;
 pub use engine::{Engine, Event};
 pub use error::ProtocolError;
+#[cfg(all(test, not(loom)))]
+pub(crate) use frame::messages;
+pub(crate) use output::{COPIED_UP_TO, Output};

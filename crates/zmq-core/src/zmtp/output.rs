@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 
 /// The largest shared body that is copied; one made by a copy into a block is no larger.
-const COPIED_UP_TO: usize = 4 * 1024;
+pub(crate) const COPIED_UP_TO: usize = 4 * 1024;
 /// The largest body that is sealed in the buffer: one write's worth, and a little.
 const SEALED_IN_PLACE_UP_TO: usize = 68 * 1024;
 /// How many taken bytes may stay in the buffer while others wait.
@@ -20,7 +20,7 @@ const STALE_UP_TO: usize = 64 * 1024;
 
 /// Bytes on their way to the peer.
 #[derive(Default)]
-pub(super) struct Output {
+pub(crate) struct Output {
     framing: Framing,
     /// Copied bytes; `buffer[..taken]` is taken.
     buffer: Vec<u8>,
@@ -45,8 +45,32 @@ struct SharedBody {
 }
 
 impl Output {
+    /// One with room for so many copied bytes.
+    pub fn with_capacity(size: usize) -> Output {
+        Output { buffer: Vec::with_capacity(size), ..Output::default() }
+    }
+
+    /// What was copied; nothing must have been taken or be referenced.
+    pub fn into_copied(self) -> Vec<u8> {
+        debug_assert!(self.taken == 0 && self.bodies.is_empty());
+        self.buffer
+    }
+
+    /// Appends frames that another one has laid out, of ZMTP 2.0 or later. `false`: here they are laid out in another way.
+    pub fn put_encoded(&mut self, frames: Bytes) -> bool {
+        if self.framing == Framing::V1 {
+            return false;
+        }
+        if frames.len() > COPIED_UP_TO {
+            self.refer_to(frames);
+        } else {
+            self.buffer.extend_from_slice(&frames);
+        }
+        true
+    }
+
     /// Frames are laid out like this from now on.
-    pub fn set_framing(&mut self, framing: Framing) {
+    pub(super) fn set_framing(&mut self, framing: Framing) {
         self.framing = framing;
     }
 
@@ -106,7 +130,7 @@ impl Output {
     }
 
     /// Appends a message through a seal. After an error a part of it may be there.
-    pub fn put_sealed_message(
+    pub(super) fn put_sealed_message(
         &mut self,
         seal: &mut dyn Seal,
         message: &Message,
@@ -119,7 +143,7 @@ impl Output {
     }
 
     /// Appends a frame through a seal, straight into the buffer, or into one of its own if it is large.
-    pub fn put_sealed(
+    pub(super) fn put_sealed(
         &mut self,
         seal: &mut dyn Seal,
         kind: Kind,
@@ -328,6 +352,28 @@ mod tests {
         assert_eq!(output.slices(usize::MAX, &mut slices), 2);
         assert_eq!(slices[1].as_ptr(), frame.as_bytes().as_ptr());
         assert_eq!(output.len(), 9 + frame.len());
+    }
+
+    /// Frames that another output has laid out are as if they had been laid out here, copied or not; ZMTP 1.0 has others.
+    #[test]
+    fn encoded_frames_are_taken_over() {
+        for count in [1, 300] {
+            let message: Message = [&b"first"[..], &[7; 100]].into_iter().collect();
+            let [mut alone, mut source, mut output] = std::array::from_fn(|_| Output::with_capacity(9));
+            for output in [&mut alone, &mut source] {
+                (0..count).for_each(|_| output.put_message(&message));
+            }
+            let encoded = Bytes::from(source.into_copied());
+            let messages = vec![message; count];
+            assert_eq!(frame::messages(&encoded).collect::<Vec<_>>(), messages);
+            output.put_frame(0, b"before");
+            assert!(output.put_encoded(encoded.clone()));
+            assert_eq!(output.bodies.len(), usize::from(encoded.len() > COPIED_UP_TO));
+            assert_eq!(taken_in_steps(&mut output, 50)[8..], taken_in_steps(&mut alone, 1000));
+            let mut old = Output::default();
+            old.set_framing(Framing::V1);
+            assert!(!old.put_encoded(encoded) && old.len() == 0);
+        }
     }
 
     #[test]

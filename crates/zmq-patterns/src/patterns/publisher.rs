@@ -10,7 +10,12 @@ use crate::typed::Published;
 use std::sync::Arc;
 use zmq_core::options::XPubVerbosity;
 use zmq_core::subscriptions::{self, as_subscription, subscription};
-use zmq_core::{DisconnectReason, Message, Outlet, Peer, PipeEvent, PipeId, Result, SocketBase, SocketType};
+use zmq_core::{
+    Bundle, DisconnectReason, Message, Outlet, Peer, PipeEvent, PipeId, Result, SocketBase, SocketType,
+};
+
+/// To how many peers a message goes to be encoded once for all of them.
+const BUNDLED_FROM: usize = 2;
 
 /// The pattern of PUB and XPUB.
 pub struct Publisher {
@@ -185,6 +190,13 @@ impl Publisher {
         full
     }
 
+    /// Returns that it was sent.
+    fn has_sent_to_all(&mut self, size: usize, base: &mut SocketBase) -> bool {
+        self.published = Published { matched: self.matched.len(), dropped: 0 };
+        base.after_send(size);
+        true
+    }
+
     /// The last one gets the message itself.
     fn send_copies(&mut self, message: &mut Message, base: &mut SocketBase) {
         let Some((last, others)) = self.matched.split_last() else { return };
@@ -251,15 +263,25 @@ impl Pattern for Publisher {
         if self.matched.is_empty() {
             return Ok(true);
         }
+        let size = message.size();
+        if self.matched.len() >= BUNDLED_FROM && size <= Bundle::LARGEST && base.is_swept() {
+            if self.outlets.add_to_bundle(&self.matched, message) {
+                base.count_added(self.matched.len());
+                return Ok(self.has_sent_to_all(size, base));
+            }
+            if self.outlets.send_bundle(&self.matched, message) {
+                return Ok(self.has_sent_to_all(size, base));
+            }
+        }
+        self.outlets.unbundle();
         if base.options().xpub_nodrop && self.somebody_is_full() {
             base.pump();
             if self.somebody_is_full() {
                 return Ok(false);
             }
         }
-        // A batch is what one connection writes at once: all of them fill at the same time.
-        let size = message.size();
         self.send_copies(message, base);
+        // A batch is what one connection writes at once: all of them fill at the same time.
         base.after_send(size);
         Ok(true)
     }
