@@ -13,6 +13,7 @@ use crate::posted::Posted;
 use crate::reactor::{Next, Pump, Reactor};
 use crate::shared::SocketShared;
 use crate::sleep;
+use crate::socket::earlier;
 use crate::sync::{lock, try_lock};
 use mio::{Events, Poll};
 use std::io;
@@ -301,15 +302,15 @@ impl Driver {
         self.lease.leave(|| self.io.watch(self.clone()));
     }
 
-    /// Before a watcher sleeps: does what was posted or is due, if anything.
-    pub(crate) fn look(&self, now: Instant) -> Next {
-        if !self.posted.has_any() {
-            let next = lock(&self.reactor).next();
-            if !next.again && next.deadline.is_none_or(|deadline| deadline > now) {
-                return next;
-            }
+    /// Before a watcher sleeps: whether there is something to do, posted or by time. If not, it is not to sleep longer than
+    /// `until`.
+    pub(crate) fn is_due(&self, now: Instant, until: &mut Option<Instant>) -> bool {
+        if self.posted.has_any() {
+            return true;
         }
-        self.run(None)
+        let next = lock(&self.reactor).next();
+        *until = earlier(*until, next.deadline);
+        next.again || next.deadline.is_some_and(|deadline| deadline <= now)
     }
 
     /// What is left is the I/O thread's, at once: the application's socket is gone, or has waited long enough for others.

@@ -10,16 +10,23 @@ use crate::driver::Driver;
 use crate::error::{Error, Result};
 use crate::process::Process;
 use crate::sleep;
-use crate::socket::{Core, SocketBase, earlier};
+use crate::socket::{Core, SocketBase};
 use crate::spin::Spin;
 use crate::waiter::{Sleeper, Waiter};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
+
+/// How many bytes one wait moves, more or less, before the application looks at what has come: it should find it in a
+/// cache. Who is left is the first in turn next time.
+const BUDGET: u64 = 256 * 1024;
+/// What a turn counts for, if it moves less.
+const LEAST: u64 = 512;
 
 /// Waits for several sockets and descriptors. While it waits the calling thread does the sockets' I/O.
 pub struct Watcher {
@@ -28,6 +35,10 @@ pub struct Watcher {
     waiter: Arc<Waiter>,
     bell: Arc<Bell>,
     members: Slab<Member>,
+    /// Sockets that have something to do, in turn.
+    due: VecDeque<usize>,
+    /// How many more bytes this wait may move.
+    budget: u64,
     /// Whose lease is taken, for the time of a wait.
     visited: Vec<Arc<Driver>>,
     /// Descriptors that the last wait found readable.
@@ -74,6 +85,8 @@ struct Socket {
     core: Weak<Core>,
     /// Registered with the poll; `None` as long as the socket has no endpoint that needs one.
     driver: Option<Weak<Driver>>,
+    /// Whether it is one of those that are due.
+    is_due: bool,
 }
 
 impl Socket {
@@ -107,6 +120,8 @@ impl Watcher {
             waiter: Arc::default(),
             bell,
             members: Slab::new(),
+            due: VecDeque::new(),
+            budget: 0,
             visited: Vec::new(),
             ready: Vec::new(),
             spin: Spin::new(true),
@@ -120,7 +135,11 @@ impl Watcher {
     pub fn add(&mut self, socket: &SocketBase) -> usize {
         let core = socket.core();
         core.add_watcher(&self.waiter);
-        self.members.insert(Member::Socket(Socket { core: Arc::downgrade(core), driver: None }))
+        self.members.insert(Member::Socket(Socket {
+            core: Arc::downgrade(core),
+            driver: None,
+            is_due: false,
+        }))
     }
 
     /// Waits for a descriptor to become readable too. Returns the name of the membership.
@@ -228,7 +247,7 @@ impl Watcher {
         let polled = self.take_over(None).and_then(|_| self.peek());
         self.leave();
         polled.map_err(|error| Error::io("polling", error))?;
-        if !self.waiter.begin(&Sleeper::Task(self.bell.clone().into())) {
+        if !self.due.is_empty() || !self.waiter.begin(&Sleeper::Task(self.bell.clone().into())) {
             self.ring();
         }
         Ok(())
@@ -240,7 +259,8 @@ impl Watcher {
         }
     }
 
-    /// Takes the lease of every socket, and looks at what others have left for it to do. Returns until when to wait.
+    /// Takes the lease of every socket, and looks whether others have left something for it to do. Returns until when to
+    /// wait.
     fn take_over(&mut self, deadline: Option<Instant>) -> io::Result<Option<Instant>> {
         let now = Instant::now();
         let (mut until, mut bytes) = (deadline, 0_u64);
@@ -255,29 +275,58 @@ impl Watcher {
             driver.enter();
             self.visited.push(driver.clone());
             bytes = bytes.wrapping_add(core.bytes());
-            let next = driver.look(now);
-            until = earlier(until, if next.again { Some(now) } else { next.deadline });
+            if !socket.is_due && driver.is_due(now, &mut until) {
+                socket.is_due = true;
+                self.due.push_back(member);
+            }
         }
         self.spin.begin(bytes);
+        self.budget = BUDGET;
         Ok(until)
     }
 
+    /// Has those that are due do what they have to, within the budget.
+    fn turn_due(&mut self) {
+        while self.budget > 0 {
+            let Some(member) = self.due.pop_front() else { return };
+            let Some(Member::Socket(socket)) = self.members.get_mut(member) else { continue };
+            socket.is_due = false;
+            let Some(driver) = socket.driver() else { continue };
+            // Held, so that the socket does not go during the turn.
+            if let Some(core) = socket.core.upgrade() {
+                let before = core.bytes();
+                socket.is_due = driver.turn_now().is_some_and(|next| next.again);
+                if socket.is_due {
+                    self.due.push_back(member);
+                }
+                let moved = core.bytes().wrapping_sub(before);
+                self.budget = self.budget.saturating_sub(moved.max(LEAST));
+            } else {
+                // The socket is gone, and the I/O thread sees to what it left. An event that is taken here is one that the
+                // I/O thread never hears of.
+                let _ = self.poll.registry().deregister(&mut SourceFd(&driver.poll_fd()));
+                self.visited.retain(|visited| !Arc::ptr_eq(visited, &driver));
+            }
+        }
+    }
+
     fn wait_in_poll(&mut self, until: Option<Instant>) -> io::Result<()> {
-        if self.waiter.take_news() {
+        self.turn_due();
+        if self.waiter.take_news() || !self.due.is_empty() {
             return self.peek();
         }
         let started = Instant::now();
         if self.spin.is_worthwhile() {
             while let Some(patience) = self.spin.go_on(started) {
                 self.peek()?;
-                if self.waiter.take_news() || !self.ready.is_empty() {
+                if self.waiter.take_news() || !self.ready.is_empty() || self.budget == 0 {
                     self.spin.succeeded(patience);
                     return Ok(());
                 }
             }
             self.spin.failed();
         }
-        if self.waiter.begin(&Sleeper::Task(self.bell.clone().into())) {
+        if self.due.is_empty() && self.waiter.begin(&Sleeper::Task(self.bell.clone().into())) {
             let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));
             let slept = if self.interruptible {
                 let slept = sleep::until_signal(&mut self.poll, &mut self.events, timeout);
@@ -308,19 +357,11 @@ impl Watcher {
         }
         for event in self.events.iter().filter(|event| event.token() != BELL) {
             let member = event.token().0;
-            match self.members.get(member) {
+            match self.members.get_mut(member) {
+                Some(Member::Socket(socket)) if socket.is_due => {}
                 Some(Member::Socket(socket)) => {
-                    let Some(driver) = socket.driver() else { continue };
-                    // Held, so that the socket does not go during the turn.
-                    if let Some(_core) = socket.core.upgrade() {
-                        // What is left to do is looked at before the next wait.
-                        let _ = driver.turn_now();
-                    } else {
-                        // The socket is gone, and the I/O thread sees to what it left. An event that is taken here is one
-                        // that the I/O thread never hears of.
-                        let _ = self.poll.registry().deregister(&mut SourceFd(&driver.poll_fd()));
-                        self.visited.retain(|visited| !Arc::ptr_eq(visited, &driver));
-                    }
+                    socket.is_due = true;
+                    self.due.push_back(member);
                 }
                 Some(Member::Descriptor(descriptor, interest)) => {
                     self.ready.push(member);
@@ -331,6 +372,7 @@ impl Watcher {
                 None => {}
             }
         }
+        self.turn_due();
         Ok(())
     }
 }
@@ -350,5 +392,189 @@ impl Drop for Watcher {
                 socket.forget(&self.waiter);
             }
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::context::Context;
+    use crate::mailbox::PipeEvent;
+    use crate::message::Message;
+    use crate::options::{Options, StreamOptions};
+    use crate::socket_type::SocketType;
+    use crate::sync::lock;
+    use crate::transport::{Listener, PolledTransport, Stream, Transport, TransportKind};
+    use mio::Registry;
+    use mio::net::UnixStream;
+    use std::io::{ErrorKind, IoSlice, Read, Write};
+    use std::sync::Mutex;
+
+    /// PUSHes that have completed their handshake, and bring what they are given without a pause. The system reports it once.
+    #[derive(Clone, Default)]
+    struct Peers(Arc<Mutex<Vec<Peer>>>);
+
+    struct Peer {
+        said: Arc<Mutex<VecDeque<u8>>>,
+        /// What the poll watches; and its other end.
+        ends: [UnixStream; 2],
+    }
+
+    impl Peers {
+        fn say(&self, peer: usize, messages: usize, size: usize) {
+            let mut peers = lock(&self.0);
+            let mut said = lock(&peers[peer].said);
+            for _ in 0..messages {
+                said.extend([&[2], &(size as u64).to_be_bytes()[..], &vec![7; size]].concat());
+            }
+            drop(said);
+            peers[peer].ends[1].write_all(b"x").unwrap();
+        }
+    }
+
+    impl Transport for Peers {
+        fn scheme(&self) -> &str {
+            "loaded"
+        }
+
+        fn kind(&self) -> TransportKind<'_> {
+            TransportKind::Polled(self)
+        }
+    }
+
+    impl PolledTransport for Peers {
+        fn listen(&self, _: &str, _: &StreamOptions) -> Result<Box<dyn Listener>> {
+            Err(Error::io("listening", ErrorKind::Unsupported.into()))
+        }
+
+        fn check(&self, _: &str, _: &StreamOptions) -> Result<()> {
+            Ok(())
+        }
+
+        fn open(&self, _: &str, _: &StreamOptions) -> io::Result<Box<dyn Stream>> {
+            let mut said = b"\xFF\0\0\0\0\0\0\0\x01\x7F\x03\0NULL".to_vec();
+            said.resize(64, 0);
+            said.extend_from_slice(b"\x04\x1A\x05READY\x0BSocket-Type\0\0\0\x04PUSH");
+            let said = Arc::new(Mutex::new(VecDeque::from(said)));
+            let (one, other) = UnixStream::pair()?;
+            let mut peers = lock(&self.0);
+            peers.push(Peer { said: said.clone(), ends: [one, other] });
+            Ok(Box::new(Loaded { said, peers: self.clone(), place: peers.len() - 1 }))
+        }
+    }
+
+    struct Loaded {
+        said: Arc<Mutex<VecDeque<u8>>>,
+        peers: Peers,
+        place: usize,
+    }
+
+    impl Stream for Loaded {
+        fn established(&mut self) -> io::Result<bool> {
+            Ok(true)
+        }
+
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let mut said = lock(&self.said);
+            // It is in two pieces at most; a short read would say that nothing is left.
+            let first = said.read(buffer)?;
+            match first + said.read(&mut buffer[first..])? {
+                0 => Err(ErrorKind::WouldBlock.into()),
+                count => Ok(count),
+            }
+        }
+
+        fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+            Ok(slices.iter().map(|slice| slice.len()).sum())
+        }
+
+        fn shutdown_write(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn peer_address(&self) -> String {
+            String::new()
+        }
+    }
+
+    impl mio::event::Source for Loaded {
+        fn register(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+            lock(&self.peers.0)[self.place].ends[0].register(registry, token, interest)
+        }
+
+        fn reregister(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+            lock(&self.peers.0)[self.place].ends[0].reregister(registry, token, interest)
+        }
+
+        fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+            lock(&self.peers.0)[self.place].ends[0].deregister(registry)
+        }
+    }
+
+    /// So many PULLs, each with a peer, and a watcher of all.
+    fn pulls(count: usize) -> (Vec<SocketBase>, Watcher, Peers) {
+        let peers = Peers::default();
+        let context = Context::builder().transport(peers.clone()).build().unwrap();
+        let mut watcher = Watcher::new().unwrap();
+        let options = Options { recv_hwm: 0, ..Options::default() };
+        let sockets = (0..count).map(|_| {
+            let socket = SocketBase::new(&context, SocketType::Pull, options.clone()).unwrap();
+            watcher.add(&socket);
+            socket.connect("loaded://peer", &[]).unwrap();
+            socket
+        });
+        let sockets = sockets.collect();
+        (sockets, watcher, peers)
+    }
+
+    /// A turn of one connection ends before the next has to wait for too long; if the system has nothing to report after
+    /// that, nobody else says that there is more.
+    #[test]
+    fn what_one_turn_leaves_is_read_before_the_watcher_sleeps() {
+        let (sockets, mut watcher, peers) = pulls(1);
+        let mut pipe = Vec::new();
+        sockets[0].take_events(&mut pipe);
+        let Some(PipeEvent::Inlet(inlet, _)) = pipe.last_mut() else { panic!("{pipe:?}") };
+        // Nobody but this test turns the reactor.
+        watcher.take_over(None).unwrap();
+        watcher.peek().unwrap();
+        watcher.waiter.take_news();
+        peers.say(0, 1, 5 << 20);
+        // It tries before it sleeps.
+        (0..4).for_each(|_| watcher.spin.observe(Duration::ZERO));
+        let started = Instant::now();
+        let mut message = Message::new();
+        while !inlet.receive(&mut message) {
+            watcher.wait(Some(started + Duration::from_secs(20))).unwrap();
+            assert!(started.elapsed() < Duration::from_secs(19), "nobody reads the rest");
+        }
+        assert_eq!(message.size(), 5 << 20);
+    }
+
+    #[test]
+    fn a_wait_moves_no_more_than_a_cache_takes_and_all_have_their_turn() {
+        /// So much a connection may read when an event comes, and again at the end of the turn.
+        const TURN: u64 = 2 * (512 + 128) * 1024;
+        let (sockets, mut watcher, peers) = pulls(3);
+        // Nobody but this test turns the reactors.
+        watcher.take_over(None).unwrap();
+        watcher.peek().unwrap();
+        (0..3).for_each(|peer| peers.say(peer, 80, 64 * 1024));
+        let before: Vec<u64> = sockets.iter().map(|socket| socket.core().bytes()).collect();
+        let moved = || -> Vec<u64> {
+            let bytes = sockets.iter().map(|socket| socket.core().bytes());
+            bytes.zip(&before).map(|(now, before)| now - before).collect()
+        };
+        for wait in 1..=7 {
+            watcher.take_over(None).unwrap();
+            watcher.peek().unwrap();
+            let moved = moved();
+            let total: u64 = moved.iter().sum();
+            assert!(total >= wait * BUDGET, "{moved:?}");
+            let (least, most) = (moved.iter().min().unwrap(), moved.iter().max().unwrap());
+            assert!(*least > 0 || wait < 3, "{moved:?}");
+            assert!(most - least <= TURN && total <= wait * (BUDGET + TURN), "{moved:?}");
+        }
+        watcher.leave();
     }
 }
