@@ -294,7 +294,7 @@ impl Driver {
 
     /// The application's thread waits from now on, here or in a watcher.
     pub(crate) fn enter(&self) {
-        self.lease.enter(|| self.io.withdraw(self.poll_fd));
+        self.lease.enter(|| self.io.now(), || self.io.withdraw(self.poll_fd));
     }
 
     /// It waits no longer. If it stays away the I/O thread takes the reactor over.
@@ -321,7 +321,7 @@ impl Driver {
 
     /// The I/O thread's tick.
     pub(crate) fn tick(&self) -> Tick {
-        self.lease.tick(|| self.io.readmit(self.poll_fd, self.key))
+        self.lease.tick(self.io.now(), || self.io.readmit(self.poll_fd, self.key))
     }
 
     #[cfg(all(test, not(loom)))]

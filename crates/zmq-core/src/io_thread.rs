@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How long an application may stay away before its reactor is turned here: one to two ticks.
+/// How long an application may stay away before its reactor is turned here: one to two ticks, at first (`lease`).
 const TICK: Duration = Duration::from_millis(1);
 /// How soon the thread comes by again while senders leave something behind; grows while they write for themselves.
 const SWEEP: Duration = Duration::from_micros(100);
@@ -106,6 +106,11 @@ impl IoShared {
     /// How many drivers it has.
     pub(crate) fn load(&self) -> usize {
         lock(&self.drivers).len()
+    }
+
+    /// What time it is here.
+    pub(crate) fn now(&self) -> Instant {
+        self.world.now()
     }
 
     fn order(&self, give: impl FnOnce(&mut Orders)) {

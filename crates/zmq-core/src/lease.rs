@@ -5,22 +5,27 @@
 //!   BACKGROUND ---------------------------------------> FOREGROUND, waiting
 //!       ^                                                 |        ^
 //!       |                                           leave |        | enter: nothing to do
-//!       |    expire: the application has not come         v        |
-//!       +----- back for a whole tick, hand over ----- FOREGROUND, away
+//!       |    tick: the application has not come           v        |
+//!       +----- back for long enough, hand over ------ FOREGROUND, away
 //!
 //!   release, from FOREGROUND: hand over at once
 //! ```
 //!
 //! Invariants, all under one lock: in BACKGROUND the reactor's poll is registered with the I/O thread; in FOREGROUND
-//! it is not; in FOREGROUND, away, the I/O thread watches the lease, so `expire` will be called. So at any time
-//! somebody waits on the poll, or will within two ticks. The closures run under the lock: a registration and its
+//! it is not; in FOREGROUND, away, the I/O thread watches the lease, so `tick` will be called. So at any time
+//! somebody waits on the poll, or will within a few ticks. The closures run under the lock: a registration and its
 //! withdrawal never change places.
+//!
+//! Long enough is one whole tick, at first. But an application that looks at a thousand messages, say, has not gone, and two
+//! threads that read for one socket in turns only take the messages out of each other's caches. So who comes back soon after
+//! it was taken over is given twice as long, up to sixteen ticks; who stays away for longer, one again.
 //!
 //! A thread that leaves holds the poll a little longer than the lease. A turn of the I/O thread that finds it held, in
 //! BACKGROUND, is made up for a tick later (`IoThread::turn`).
 
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutant, Mutex, lock, mutant};
+use std::time::{Duration, Instant};
 
 /// The lease on one reactor.
 #[derive(Default)]
@@ -35,8 +40,13 @@ struct State {
     foreground: bool,
     /// The application's thread is inside a visit. Invariant: only if `foreground`.
     waiting: bool,
-    /// The I/O thread calls `expire` once per tick. Invariant: `foreground && !waiting` implies `watched`.
+    /// The I/O thread calls `tick`. Invariant: `foreground && !waiting` implies `watched`.
     watched: bool,
+    /// For how many ticks the application has been away, and may be, at least one.
+    away: u32,
+    patience: u32,
+    /// When it had been away for too long, if it was that.
+    taken_over: Option<Instant>,
     /// Visits so far, and as many as the last tick saw.
     visits: u64,
     seen: u64,
@@ -45,7 +55,7 @@ struct State {
 /// What the I/O thread found at a tick.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Tick {
-    /// The application comes and goes: look again at the next tick.
+    /// The application comes and goes, or may be away for longer: look again at the next tick.
     Busy,
     /// The application waits, and has for a while: it will say when it leaves.
     Asleep,
@@ -54,8 +64,13 @@ pub(crate) enum Tick {
 }
 
 impl Lease {
-    /// The application's thread is going to wait. `withdraw` takes the reactor from the I/O thread.
-    pub(crate) fn enter(&self, withdraw: impl FnOnce()) {
+    const MAX_PATIENCE: u32 = 16;
+    /// Who comes back this soon after it was taken over had not gone.
+    const SOON: Duration = Duration::from_millis(20);
+
+    /// The application's thread is going to wait. `withdraw` takes the reactor from the I/O thread; only then the time is
+    /// asked for.
+    pub(crate) fn enter(&self, now: impl FnOnce() -> Instant, withdraw: impl FnOnce()) {
         let mut state = lock(&self.state);
         state.waiting = true;
         state.visits += 1;
@@ -63,6 +78,10 @@ impl Lease {
             withdraw();
             state.foreground = true;
             self.foreground.store(true, Ordering::Release);
+            if let Some(taken_over) = state.taken_over.take() {
+                let soon = now().saturating_duration_since(taken_over) < Self::SOON;
+                state.patience = if soon { (2 * state.patience).clamp(2, Self::MAX_PATIENCE) } else { 1 };
+            }
         }
     }
 
@@ -77,7 +96,7 @@ impl Lease {
     }
 
     /// A tick has passed. `hand_over` gives the reactor to the I/O thread.
-    pub(crate) fn tick(&self, hand_over: impl FnOnce()) -> Tick {
+    pub(crate) fn tick(&self, now: Instant, hand_over: impl FnOnce()) -> Tick {
         let mut state = lock(&self.state);
         let came_back = state.visits != state.seen;
         state.seen = state.visits;
@@ -86,12 +105,20 @@ impl Lease {
             return Tick::Asleep;
         }
         if came_back {
+            state.away = 0;
             return Tick::Busy;
+        }
+        if !state.waiting {
+            state.away += 1;
+            if state.away < state.patience {
+                return Tick::Busy;
+            }
         }
         state.watched = false;
         if state.waiting {
             return Tick::Asleep;
         }
+        state.taken_over = Some(now);
         self.to_background(&mut state, hand_over);
         Tick::TakenOver
     }
@@ -135,19 +162,40 @@ mod tests {
     fn the_io_thread_takes_over_after_a_whole_tick_away() {
         let lease = Lease::default();
         let mut log = Vec::new();
-        lease.enter(|| log.push("withdraw"));
+        let now = Instant::now();
+        let later = || now + Lease::SOON;
+        lease.enter(|| unreachable!(), || log.push("withdraw"));
         lease.leave(|| log.push("watch"));
-        assert_eq!(lease.tick(|| unreachable!()), Tick::Busy);
-        lease.enter(|| unreachable!());
+        assert_eq!(lease.tick(now, || unreachable!()), Tick::Busy);
+        lease.enter(|| unreachable!(), || unreachable!());
         lease.leave(|| unreachable!());
-        assert_eq!(lease.tick(|| unreachable!()), Tick::Busy);
-        assert_eq!(lease.tick(|| log.push("hand over")), Tick::TakenOver);
-        lease.enter(|| log.push("withdraw"));
-        assert_eq!(lease.tick(|| unreachable!()), Tick::Busy);
-        assert_eq!(lease.tick(|| unreachable!()), Tick::Asleep);
+        assert_eq!(lease.tick(now, || unreachable!()), Tick::Busy);
+        assert_eq!(lease.tick(now, || log.push("hand over")), Tick::TakenOver);
+        lease.enter(later, || log.push("withdraw"));
+        assert_eq!(lease.tick(now, || unreachable!()), Tick::Busy);
+        assert_eq!(lease.tick(now, || unreachable!()), Tick::Asleep);
         lease.leave(|| log.push("watch"));
-        assert_eq!(lease.tick(|| log.push("hand over")), Tick::TakenOver);
+        assert_eq!(lease.tick(now, || log.push("hand over")), Tick::TakenOver);
         assert_eq!(log, ["withdraw", "watch", "hand over", "withdraw", "watch", "hand over"]);
+    }
+
+    #[test]
+    fn who_comes_back_soon_may_stay_away_for_longer() {
+        let lease = Lease::default();
+        let now = Instant::now();
+        let mut ticks_away = |back: Duration| {
+            lease.enter(|| now + back, || ());
+            lease.leave(|| ());
+            assert_eq!(lease.tick(now, || unreachable!()), Tick::Busy);
+            (1..).find(|_| lease.tick(now, || ()) == Tick::TakenOver).unwrap()
+        };
+        let soon = Lease::SOON / 2;
+        let away = [soon, soon, soon, soon, soon, soon, Lease::SOON, soon].map(&mut ticks_away);
+        assert_eq!(away, [1, 2, 4, 8, 16, 16, 1, 2]);
+        // Who gives it back has not been away.
+        lease.enter(|| now, || ());
+        lease.release(|| ());
+        assert_eq!(ticks_away(soon), 4);
     }
 }
 
@@ -181,7 +229,7 @@ mod loom_tests {
         }
 
         fn visit(&self) {
-            self.lease.enter(|| assert!(self.registered.swap(false, Ordering::AcqRel)));
+            self.lease.enter(Instant::now, || assert!(self.registered.swap(false, Ordering::AcqRel)));
             self.lease.leave(|| {
                 self.watched.fetch_add(1, Ordering::AcqRel);
             });
@@ -189,7 +237,7 @@ mod loom_tests {
 
         fn tick(&self) {
             for _ in 0..self.watched.load(Ordering::Acquire) {
-                if self.lease.tick(|| self.register()) != Tick::Busy {
+                if self.lease.tick(Instant::now(), || self.register()) != Tick::Busy {
                     // As the I/O thread does: it forgets what it need not watch.
                     self.watched.fetch_sub(1, Ordering::AcqRel);
                 }
@@ -211,7 +259,10 @@ mod loom_tests {
         world.tick();
         assert!(world.registered.load(Ordering::Acquire), "nobody waits on the poll");
         assert!(!world.lease.is_foreground());
+        // Now it may stay away for longer.
         world.visit();
+        (0..3).for_each(|_| world.tick());
+        assert!(world.registered.load(Ordering::Acquire), "nobody waits on the poll");
     }
 
     /// L3: a thread that leaves and hands over at once, while ticks may hand over too, and comes back.
@@ -222,8 +273,8 @@ mod loom_tests {
         assert!(world.registered.load(Ordering::Acquire), "nobody waits on the poll");
         world.visit();
         ticks.join().unwrap();
-        world.tick();
-        world.tick();
+        // It has come back soon, perhaps after each of two ticks: then it may stay away for longer.
+        (0..5).for_each(|_| world.tick());
         assert!(world.registered.load(Ordering::Acquire), "nobody waits on the poll");
     }
 
@@ -268,7 +319,7 @@ mod loom_tests {
             io.taken.swap(false, Ordering::AcqRel);
             io.lease.finish_turn(|| io.bell.ring_again(|| io.wake()));
         });
-        poll.lease.enter(|| ());
+        poll.lease.enter(Instant::now, || ());
         poll.bell.ring(|| poll.wake());
         if poll.edge.swap(false, Ordering::AcqRel) && !poll.taken.swap(true, Ordering::AcqRel) {
             poll.look();

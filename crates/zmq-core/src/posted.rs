@@ -106,6 +106,7 @@ mod loom_tests {
     use super::*;
     use crate::lease::Lease;
     use crate::sync::{Arc, assert_mutant_fails, atomic::AtomicUsize, thread};
+    use std::time::Instant;
 
     /// W1: an output that is posted while the I/O thread stops sweeping is taken by it, or its sender asks anew.
     fn no_output_is_stranded() {
@@ -140,18 +141,18 @@ mod loom_tests {
     /// W2: room that is reported while the lease changes hands is seen by whoever takes over, or somebody is woken.
     fn no_input_is_stranded() {
         let shared = Arc::new((Posted::default(), Lease::default(), AtomicUsize::new(0)));
-        shared.1.enter(|| {});
+        shared.1.enter(Instant::now, || {});
         shared.1.leave(|| {});
-        assert_eq!(shared.1.tick(|| {}), crate::lease::Tick::Busy);
+        assert_eq!(shared.1.tick(Instant::now(), || {}), crate::lease::Tick::Busy);
         let other = shared.clone();
         let io = thread::spawn(move || {
             // The application stays away: take over, then look.
             let (posted, lease, seen) = &*other;
             if mutant(Mutant::LeaseTakeOverLooksFirst) {
                 seen.fetch_add(posted.take().inputs.len(), Ordering::AcqRel);
-                let _ = lease.tick(|| {});
+                let _ = lease.tick(Instant::now(), || {});
             } else {
-                let _ = lease.tick(|| {});
+                let _ = lease.tick(Instant::now(), || {});
                 seen.fetch_add(posted.take().inputs.len(), Ordering::AcqRel);
             }
         });
