@@ -411,6 +411,7 @@ pub(crate) const BATCH: usize = WRITE_SIZE;
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::buffers::READ_SIZE;
     use crate::context::Context;
     use crate::link::Outlet;
     use crate::mailbox::PipeEvent;
@@ -427,8 +428,10 @@ mod tests {
     #[derive(Clone, Default)]
     struct Writes {
         sizes: Arc<Mutex<Vec<usize>>>,
-        /// Whether that PULL then sends without a pause.
+        /// Whether that PULL then sends without a pause: frames of 128 bytes.
         endless: bool,
+        /// How much was asked for by each read.
+        reads: Arc<Mutex<Vec<usize>>>,
     }
 
     impl Writes {
@@ -460,13 +463,15 @@ mod tests {
             let mut said = b"\xFF\0\0\0\0\0\0\0\x01\x7F\x03\0NULL".to_vec();
             said.resize(64, 0);
             said.extend_from_slice(b"\x04\x1A\x05READY\x0BSocket-Type\0\0\0\x04PULL");
-            Ok(Box::new(Noted { said: io::Cursor::new(said), writes: self.clone() }))
+            Ok(Box::new(Noted { said: io::Cursor::new(said), writes: self.clone(), sent: 0 }))
         }
     }
 
     struct Noted {
         said: io::Cursor<Vec<u8>>,
         writes: Writes,
+        /// Bytes, after that.
+        sent: usize,
     }
 
     impl Stream for Noted {
@@ -475,9 +480,13 @@ mod tests {
         }
 
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            lock(&self.writes.reads).push(buffer.len());
             match self.said.read(buffer)? {
                 0 if self.writes.endless => {
-                    buffer.fill(0);
+                    for byte in &mut *buffer {
+                        *byte = [0, 126, 7][(self.sent % 128).min(2)];
+                        self.sent += 1;
+                    }
                     Ok(buffer.len())
                 }
                 0 => Err(ErrorKind::WouldBlock.into()),
@@ -606,6 +615,37 @@ mod tests {
         driver.end_background_turn();
         watcher.poll(&mut events, Some(Duration::ZERO)).unwrap();
         assert!(!events.is_empty(), "nobody wakes the watcher");
+    }
+
+    #[test]
+    fn a_read_asks_for_no_more_than_the_pipe_has_room_for() {
+        const HWM: usize = 600;
+        let peer = Writes { endless: true, ..Writes::default() };
+        let context = Context::builder().transport(peer.clone()).build().unwrap();
+        let options = Options { recv_hwm: HWM, ..Options::default() };
+        let base = SocketBase::new(&context, SocketType::Push, options).unwrap();
+        // Nobody but this test turns the reactor.
+        let driver = base.driver().unwrap().clone();
+        let mut visit = driver.visit();
+        base.connect("noted://peer", &[]).unwrap();
+        let mut pipe = Vec::new();
+        base.take_events(&mut pipe);
+        let inlet = pipe.iter_mut().find_map(|end| match end {
+            PipeEvent::Inlet(inlet, _) => Some(inlet),
+            _ => None,
+        });
+        let inlet = inlet.expect("the handshake is complete");
+        let mut message = Message::new();
+        let asked = || std::mem::take(&mut *lock(&peer.reads));
+        assert_eq!(asked(), [READ_SIZE; 2], "nothing is known of the peer yet");
+        for _ in 0..10 {
+            let received = std::iter::from_fn(|| inlet.receive(&mut message).then(|| message.size()));
+            assert_eq!(received.collect::<Vec<_>>(), [126; HWM]);
+            visit.run();
+            let asked = asked();
+            assert!(asked.iter().all(|asked| (64 * 1024..=HWM * 140).contains(asked)), "{asked:?}");
+        }
+        drop(visit);
     }
 
     #[test]

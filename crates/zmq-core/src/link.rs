@@ -365,6 +365,11 @@ impl Outlet {
         self.writer.write(message)
     }
 
+    /// For how many messages there is room; 0 for a conflating pipe, which replaces them.
+    pub(crate) fn room(&mut self) -> usize {
+        self.writer.room(1)
+    }
+
     /// Publishes the batch.
     #[inline]
     pub(crate) fn flush(&mut self) {

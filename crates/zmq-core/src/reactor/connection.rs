@@ -1,7 +1,7 @@
 //! A stream and the protocol engine over it: pumps bytes into messages and messages into bytes.
 
 use super::{AsSource, Env, Pump};
-use crate::buffers::{self, WRITE_SIZE};
+use crate::buffers::{self, READ_SIZE, WRITE_SIZE};
 use crate::bundle::Bundle;
 use crate::link::{Inlet, Outlet};
 use crate::monitor::DisconnectReason;
@@ -20,6 +20,8 @@ const WRITE_BUDGET: usize = 16;
 /// Messages that are smaller on average are long in the making: a peer with a [head start](Stream::head_start) would only
 /// sleep once more between one batch and the next.
 const SMALL: u64 = 512;
+/// A read asks for what the pipe has room for, or for so much: what waits for room would be in no cache any more.
+const LEAST_READ: usize = 64 * 1024;
 /// Slices given to one vectored write.
 const SLICES: usize = 64;
 
@@ -36,6 +38,8 @@ pub(super) struct Connection {
     awaits_writable: bool,
     /// Bytes that were read and wait for room in the pipe.
     backlog: Backlog,
+    /// How many bytes a message had that came of late, about.
+    size: usize,
     /// The pipe was full when it was last looked at: what has arrived may be unread.
     stalled: bool,
     /// Messages encoded into the engine's output and not yet written as a whole.
@@ -140,6 +144,7 @@ impl Connection {
             hung_up: false,
             awaits_writable,
             backlog: Backlog::default(),
+            size: READ_SIZE,
             stalled: false,
             in_output: 0,
             congested: false,
@@ -170,7 +175,7 @@ impl Connection {
             if self.readable && budget == 0 {
                 return Ok(Input::More);
             }
-            let count = if self.readable { self.read(env)? } else { 0 };
+            let count = if self.readable { self.read(outlet.as_deref_mut(), env)? } else { 0 };
             if count == 0 {
                 return self.broken.take().map_or(Ok(Input::Drained), |error| Err(Fault::Io(error)));
             }
@@ -187,7 +192,7 @@ impl Connection {
     }
 
     /// Reads once, into the body that is arriving or into the backlog, which is empty. 0 = nothing is there.
-    fn read(&mut self, env: &Env) -> Result<usize, Fault> {
+    fn read(&mut self, outlet: Option<&mut Outlet>, env: &Env) -> Result<usize, Fault> {
         let (result, room) = match self.engine.body_to_fill() {
             Some(mut room) => {
                 let offered = room.len();
@@ -199,8 +204,10 @@ impl Connection {
             }
             None => {
                 let mut buffer = buffers::take_read();
-                let result = self.stream.read(&mut buffer);
-                let (room, end) = (buffer.len(), *result.as_ref().unwrap_or(&0));
+                let room = outlet.map_or(usize::MAX, Outlet::room);
+                let wanted = room.saturating_mul(self.size).clamp(LEAST_READ, buffer.len());
+                let result = self.stream.read(&mut buffer[..wanted]);
+                let (room, end) = (wanted, *result.as_ref().unwrap_or(&0));
                 self.backlog = Backlog { buffer, start: 0, end };
                 (result, room)
             }
@@ -224,10 +231,14 @@ impl Connection {
     }
 
     /// Decodes the backlog. `None`: it is used up.
-    fn decode(&mut self, outlet: Option<&mut Outlet>, env: &Env) -> Result<Option<Input>, Fault> {
+    fn decode(&mut self, mut outlet: Option<&mut Outlet>, env: &Env) -> Result<Option<Input>, Fault> {
         let Backlog { buffer, start, end } = std::mem::take(&mut self.backlog);
         let mut input = buffer.get(start..end).unwrap_or(&[]);
-        let result = decode_into(&mut self.engine, &mut input, outlet, env);
+        let (length, before) = (input.len(), written(outlet.as_deref()));
+        let result = decode_into(&mut self.engine, &mut input, outlet.as_deref_mut(), env);
+        if let Some(size) = (length - input.len()).checked_div(written(outlet.as_deref()) - before) {
+            self.size = size + 1;
+        }
         self.backlog = Backlog { start: end - input.len(), end, buffer };
         if self.backlog.start == self.backlog.end {
             self.backlog.give_back();
@@ -435,6 +446,10 @@ fn push_bundle(engine: &mut Engine, bundle: &Bundle) -> u64 {
     let (encoded, count) = bundle.seal();
     engine.push_encoded(&encoded);
     count as u64
+}
+
+fn written(outlet: Option<&Outlet>) -> usize {
+    outlet.map_or(0, |outlet| outlet.written() as usize)
 }
 
 /// Decodes `input` into the pipe. `None`: it is used up.
