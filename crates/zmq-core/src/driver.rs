@@ -8,7 +8,7 @@ use crate::bell::{BELL, Bell};
 use crate::buffers::WRITE_SIZE;
 use crate::endpoint::Endpoint;
 use crate::io_thread::IoShared;
-use crate::lease::{Lease, Tick};
+use crate::lease::{Lease, Moment, Tick};
 use crate::posted::Posted;
 use crate::reactor::{Next, Pump, Reactor};
 use crate::shared::SocketShared;
@@ -32,6 +32,7 @@ pub(crate) struct Driver {
     posted: Posted,
     bell: Arc<Bell>,
     poll_fd: RawFd,
+    shared: Arc<SocketShared>,
     pub(crate) lease: Lease,
     io: Arc<IoShared>,
     /// Its place in the I/O thread.
@@ -79,6 +80,7 @@ impl Driver {
                 posted: Posted::default(),
                 bell,
                 poll_fd,
+                shared: shared.clone(),
                 lease: Lease::default(),
                 io,
                 key,
@@ -294,7 +296,7 @@ impl Driver {
 
     /// The application's thread waits from now on, here or in a watcher.
     pub(crate) fn enter(&self) {
-        self.lease.enter(|| self.io.now(), || self.io.withdraw(self.poll_fd));
+        self.lease.enter(|| self.moment(), || self.io.withdraw(self.poll_fd));
     }
 
     /// It waits no longer. If it stays away the I/O thread takes the reactor over.
@@ -321,7 +323,11 @@ impl Driver {
 
     /// The I/O thread's tick.
     pub(crate) fn tick(&self) -> Tick {
-        self.lease.tick(self.io.now(), || self.io.readmit(self.poll_fd, self.key))
+        self.lease.tick(|| self.moment(), || self.io.readmit(self.poll_fd, self.key))
+    }
+
+    fn moment(&self) -> Moment {
+        Moment { now: self.io.now(), bytes: self.shared.counters.bytes() }
     }
 
     #[cfg(all(test, not(loom)))]

@@ -17,8 +17,8 @@
 //! withdrawal never change places.
 //!
 //! Long enough is one whole tick, at first. But an application that looks at a thousand messages, say, has not gone, and two
-//! threads that read for one socket in turns only take the messages out of each other's caches. So who comes back soon after
-//! it was taken over is given twice as long, up to sixteen ticks; who stays away for longer, one again.
+//! threads that read much for one socket in turns only take the messages out of each other's caches. So who comes back soon
+//! after it was taken over, when much was read meanwhile, is given twice as long, up to sixteen ticks; otherwise one again.
 //!
 //! A thread that leaves holds the poll a little longer than the lease. A turn of the I/O thread that finds it held, in
 //! BACKGROUND, is made up for a tick later (`IoThread::turn`).
@@ -46,10 +46,17 @@ struct State {
     away: u32,
     patience: u32,
     /// When it had been away for too long, if it was that.
-    taken_over: Option<Instant>,
+    taken_over: Option<Moment>,
     /// Visits so far, and as many as the last tick saw.
     visits: u64,
     seen: u64,
+}
+
+/// When it was, and how many bytes had come and gone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub(crate) now: Instant,
+    pub(crate) bytes: u64,
 }
 
 /// What the I/O thread found at a tick.
@@ -67,10 +74,12 @@ impl Lease {
     const MAX_PATIENCE: u32 = 16;
     /// Who comes back this soon after it was taken over had not gone.
     const SOON: Duration = Duration::from_millis(20);
+    /// What is worth reading in one thread.
+    const MUCH: u64 = 32 * 1024;
 
-    /// The application's thread is going to wait. `withdraw` takes the reactor from the I/O thread; only then the time is
+    /// The application's thread is going to wait. `withdraw` takes the reactor from the I/O thread; only then the `moment` is
     /// asked for.
-    pub(crate) fn enter(&self, now: impl FnOnce() -> Instant, withdraw: impl FnOnce()) {
+    pub(crate) fn enter(&self, moment: impl FnOnce() -> Moment, withdraw: impl FnOnce()) {
         let mut state = lock(&self.state);
         state.waiting = true;
         state.visits += 1;
@@ -79,8 +88,11 @@ impl Lease {
             state.foreground = true;
             self.foreground.store(true, Ordering::Release);
             if let Some(taken_over) = state.taken_over.take() {
-                let soon = now().saturating_duration_since(taken_over) < Self::SOON;
-                state.patience = if soon { (2 * state.patience).clamp(2, Self::MAX_PATIENCE) } else { 1 };
+                let Moment { now, bytes } = moment();
+                let soon = now.saturating_duration_since(taken_over.now) < Self::SOON;
+                let much = bytes.wrapping_sub(taken_over.bytes) >= Self::MUCH;
+                state.patience =
+                    if soon && much { (2 * state.patience).clamp(2, Self::MAX_PATIENCE) } else { 1 };
             }
         }
     }
@@ -96,7 +108,7 @@ impl Lease {
     }
 
     /// A tick has passed. `hand_over` gives the reactor to the I/O thread.
-    pub(crate) fn tick(&self, now: Instant, hand_over: impl FnOnce()) -> Tick {
+    pub(crate) fn tick(&self, moment: impl FnOnce() -> Moment, hand_over: impl FnOnce()) -> Tick {
         let mut state = lock(&self.state);
         let came_back = state.visits != state.seen;
         state.seen = state.visits;
@@ -118,7 +130,7 @@ impl Lease {
         if state.waiting {
             return Tick::Asleep;
         }
-        state.taken_over = Some(now);
+        state.taken_over = Some(moment());
         self.to_background(&mut state, hand_over);
         Tick::TakenOver
     }
@@ -162,16 +174,15 @@ mod tests {
     fn the_io_thread_takes_over_after_a_whole_tick_away() {
         let lease = Lease::default();
         let mut log = Vec::new();
-        let now = Instant::now();
-        let later = || now + Lease::SOON;
+        let now = || moment(0, 0);
         lease.enter(|| unreachable!(), || log.push("withdraw"));
         lease.leave(|| log.push("watch"));
-        assert_eq!(lease.tick(now, || unreachable!()), Tick::Busy);
+        assert_eq!(lease.tick(|| unreachable!(), || unreachable!()), Tick::Busy);
         lease.enter(|| unreachable!(), || unreachable!());
         lease.leave(|| unreachable!());
-        assert_eq!(lease.tick(now, || unreachable!()), Tick::Busy);
+        assert_eq!(lease.tick(|| unreachable!(), || unreachable!()), Tick::Busy);
         assert_eq!(lease.tick(now, || log.push("hand over")), Tick::TakenOver);
-        lease.enter(later, || log.push("withdraw"));
+        lease.enter(now, || log.push("withdraw"));
         assert_eq!(lease.tick(now, || unreachable!()), Tick::Busy);
         assert_eq!(lease.tick(now, || unreachable!()), Tick::Asleep);
         lease.leave(|| log.push("watch"));
@@ -179,23 +190,39 @@ mod tests {
         assert_eq!(log, ["withdraw", "watch", "hand over", "withdraw", "watch", "hand over"]);
     }
 
+    fn moment(millis: u64, bytes: u64) -> Moment {
+        static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+        Moment { now: *START + Duration::from_millis(millis), bytes }
+    }
+
     #[test]
-    fn who_comes_back_soon_may_stay_away_for_longer() {
+    fn who_comes_back_soon_to_much_may_stay_away_for_longer() {
         let lease = Lease::default();
-        let now = Instant::now();
-        let mut ticks_away = |back: Duration| {
-            lease.enter(|| now + back, || ());
+        // How many ticks pass until it is taken over, if so much time and so many bytes had passed since the last time.
+        let ticks_away = |(millis, bytes)| {
+            lease.enter(|| moment(millis, bytes), || ());
             lease.leave(|| ());
-            assert_eq!(lease.tick(now, || unreachable!()), Tick::Busy);
-            (1..).find(|_| lease.tick(now, || ()) == Tick::TakenOver).unwrap()
+            assert_eq!(lease.tick(|| unreachable!(), || unreachable!()), Tick::Busy);
+            (1..).find(|_| lease.tick(|| moment(0, 0), || ()) == Tick::TakenOver).unwrap()
         };
-        let soon = Lease::SOON / 2;
-        let away = [soon, soon, soon, soon, soon, soon, Lease::SOON, soon].map(&mut ticks_away);
-        assert_eq!(away, [1, 2, 4, 8, 16, 16, 1, 2]);
+        let (soon, late) = (Lease::SOON.as_millis() as u64 - 1, Lease::SOON.as_millis() as u64);
+        assert_eq!([(soon, Lease::MUCH); 6].map(ticks_away), [1, 2, 4, 8, 16, 16]);
+        let little = (soon, Lease::MUCH - 1);
+        assert_eq!([(late, Lease::MUCH), (soon, Lease::MUCH), little].map(ticks_away), [1, 2, 1]);
+        assert_eq!(ticks_away((soon, Lease::MUCH)), 2);
         // Who gives it back has not been away.
-        lease.enter(|| now, || ());
+        lease.enter(|| moment(0, 0), || ());
         lease.release(|| ());
-        assert_eq!(ticks_away(soon), 4);
+        assert_eq!(ticks_away((soon, Lease::MUCH)), 1);
+    }
+}
+
+#[cfg(all(test, loom))]
+impl Moment {
+    /// Each time a later one, when much has come since the last.
+    pub(crate) fn of_much() -> Moment {
+        static BYTES: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        Moment { now: Instant::now(), bytes: BYTES.fetch_add(Lease::MUCH, Ordering::Relaxed) }
     }
 }
 
@@ -229,7 +256,7 @@ mod loom_tests {
         }
 
         fn visit(&self) {
-            self.lease.enter(Instant::now, || assert!(self.registered.swap(false, Ordering::AcqRel)));
+            self.lease.enter(Moment::of_much, || assert!(self.registered.swap(false, Ordering::AcqRel)));
             self.lease.leave(|| {
                 self.watched.fetch_add(1, Ordering::AcqRel);
             });
@@ -237,7 +264,7 @@ mod loom_tests {
 
         fn tick(&self) {
             for _ in 0..self.watched.load(Ordering::Acquire) {
-                if self.lease.tick(Instant::now(), || self.register()) != Tick::Busy {
+                if self.lease.tick(Moment::of_much, || self.register()) != Tick::Busy {
                     // As the I/O thread does: it forgets what it need not watch.
                     self.watched.fetch_sub(1, Ordering::AcqRel);
                 }
@@ -319,7 +346,7 @@ mod loom_tests {
             io.taken.swap(false, Ordering::AcqRel);
             io.lease.finish_turn(|| io.bell.ring_again(|| io.wake()));
         });
-        poll.lease.enter(Instant::now, || ());
+        poll.lease.enter(Moment::of_much, || ());
         poll.bell.ring(|| poll.wake());
         if poll.edge.swap(false, Ordering::AcqRel) && !poll.taken.swap(true, Ordering::AcqRel) {
             poll.look();

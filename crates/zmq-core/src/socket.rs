@@ -59,8 +59,7 @@ impl Core {
 
     /// Bytes that came and went.
     pub(crate) fn bytes(&self) -> u64 {
-        let io = &self.shared.counters.io;
-        io.bytes_sent.value().wrapping_add(io.bytes_received.value())
+        self.shared.counters.bytes()
     }
 
     /// What does the socket's I/O. None in a forked child, where it is the parent's: the connections lead to the parent's

@@ -132,6 +132,11 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
+    /// Bytes that came and went.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.io.bytes_sent.value().wrapping_add(self.io.bytes_received.value())
+    }
+
     /// The numbers now; `queued` is what waits for connections, counted by whoever holds their pipes.
     pub(crate) fn snapshot(&self, queued: u64) -> Stats {
         let (app, io) = (&self.app, &self.io);

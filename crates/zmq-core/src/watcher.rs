@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 /// cache. Who is left is the first in turn next time.
 const BUDGET: u64 = 256 * 1024;
 /// What a turn counts for, if it moves less.
-const LEAST: u64 = 512;
+const LEAST: u64 = 64;
 
 /// Waits for several sockets and descriptors. While it waits the calling thread does the sockets' I/O.
 pub struct Watcher {
