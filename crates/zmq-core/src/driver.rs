@@ -13,8 +13,8 @@ use crate::posted::Posted;
 use crate::reactor::{Next, Pump, Reactor};
 use crate::shared::SocketShared;
 use crate::sleep;
-use crate::socket::earlier;
 use crate::sync::{lock, try_lock};
+use crate::world::earlier;
 use mio::{Events, Poll};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -425,7 +425,7 @@ mod tests {
     use crate::options::{Options, StreamOptions};
     use crate::socket::SocketBase;
     use crate::socket_type::SocketType;
-    use crate::transport::{Listener, PolledTransport, Stream, Transport, TransportKind};
+    use crate::transport::{Listener, PolledTransport, Stream, Transport, TransportKind, handshake};
     use mio::event::Source;
     use mio::{Interest, Registry, Token};
     use std::io::{ErrorKind, IoSlice, Read};
@@ -466,10 +466,7 @@ mod tests {
         }
 
         fn open(&self, _: &str, _: &StreamOptions) -> io::Result<Box<dyn Stream>> {
-            let mut said = b"\xFF\0\0\0\0\0\0\0\x01\x7F\x03\0NULL".to_vec();
-            said.resize(64, 0);
-            said.extend_from_slice(b"\x04\x1A\x05READY\x0BSocket-Type\0\0\0\x04PULL");
-            Ok(Box::new(Noted { said: io::Cursor::new(said), writes: self.clone(), sent: 0 }))
+            Ok(Box::new(Noted { said: io::Cursor::new(handshake("PULL")), writes: self.clone(), sent: 0 }))
         }
     }
 

@@ -120,16 +120,15 @@ impl Lease {
             state.away = 0;
             return Tick::Busy;
         }
-        if !state.waiting {
-            state.away += 1;
-            if state.away < state.patience {
-                return Tick::Busy;
-            }
-        }
-        state.watched = false;
         if state.waiting {
+            state.watched = false;
             return Tick::Asleep;
         }
+        state.away += 1;
+        if state.away < state.patience {
+            return Tick::Busy;
+        }
+        state.watched = false;
         state.taken_over = Some(moment());
         self.to_background(&mut state, hand_over);
         Tick::TakenOver

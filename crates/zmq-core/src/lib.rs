@@ -26,6 +26,7 @@
 
 #![deny(unsafe_code)]
 
+mod backoff;
 mod bell;
 mod buffers;
 mod bundle;
@@ -68,6 +69,7 @@ mod world;
 pub mod z85;
 pub mod zmtp;
 
+pub use backoff::Backoff;
 pub use bundle::Bundle;
 pub use context::{Context, ContextBuilder, Undelivered, WeakContext};
 pub use endpoint::Endpoint;

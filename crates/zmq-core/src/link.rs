@@ -473,9 +473,7 @@ impl Inlet {
     #[inline]
     pub(crate) fn read_with<R>(&mut self, look: impl FnOnce(&mut Message) -> R) -> Option<R> {
         let result = self.reader.read_with(look);
-        if self.reader.take_writer_wake() {
-            self.far.wake_writer();
-        }
+        self.wake_writer();
         result
     }
 
@@ -486,10 +484,16 @@ impl Inlet {
         if count > 1 {
             self.reader.add_weight(count - 1);
         }
+        self.wake_writer();
+        Some(count)
+    }
+
+    /// If it waits for the credit that was given back.
+    #[inline]
+    fn wake_writer(&mut self) {
         if self.reader.take_writer_wake() {
             self.far.wake_writer();
         }
-        Some(count)
     }
 
     /// Asks for a [`PipeEvent::Readable`]. `false`: there is something to read, or the pipe has ended.

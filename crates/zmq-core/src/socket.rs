@@ -1,5 +1,6 @@
 //! The part of a socket that knows no pattern: its endpoints, its news, waiting, and when to write.
 
+use crate::backoff::Backoff;
 use crate::context::Context;
 use crate::direct::Port;
 use crate::driver::{BATCH, Driver, Visit};
@@ -19,7 +20,7 @@ use crate::subscriptions::Subscriptions;
 use crate::sync::{MutexGuard, lock};
 use crate::transport::{Guard, TransportKind};
 use crate::waiter::{Sleeper, Waiter};
-use crate::world::World;
+use crate::world::{World, earlier};
 use bytes::Bytes;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
@@ -490,7 +491,8 @@ struct OutputState {
     unpumped: usize,
     /// Bytes of the batch that was written last; 0: the sender has looked whether it runs ahead.
     batch: usize,
-    company: Company,
+    /// Whether it keeps its batches company. In vain with a peer that takes nothing.
+    company: Backoff<8>,
     budget: Budget,
 }
 
@@ -546,12 +548,12 @@ impl SocketBase {
                 self.socket_type(),
                 SocketType::Push | SocketType::Pair | SocketType::Dealer | SocketType::Router
             );
-        if !may_wait || !driver.is_congested() || !self.output.company.is_worthwhile() {
+        if !may_wait || !driver.is_congested() || !self.output.company.is_due() {
             return;
         }
         let Some(mut visit) = driver.try_visit() else { return };
         let bytes_sent = &self.core.shared.counters.io.bytes_sent;
-        let (before, started, limit) = (bytes_sent.value(), Instant::now(), Company::limit(size));
+        let (before, started, limit) = (bytes_sent.value(), Instant::now(), company_limit(size));
         let mut next = visit.run();
         while next.congested && started.elapsed() < limit {
             visit.peek();
@@ -635,34 +637,10 @@ fn nanoseconds(time: Duration) -> i64 {
     i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// Whether a sender keeps its batches company. In vain with a peer that takes nothing; then it is not tried for a
-/// while.
-#[derive(Default)]
-struct Company {
-    /// Messages that go alone.
-    skip: u32,
-    /// How many go alone after the next failure.
-    penalty: u32,
-}
-
-impl Company {
-    const MAX_PENALTY: u32 = 1024;
-
-    /// About the time that it takes to copy it twice, in and out of the system; a few milliseconds at most.
-    fn limit(size: usize) -> Duration {
-        Duration::from_nanos(2 * size as u64).min(Duration::from_millis(4))
-    }
-
-    fn is_worthwhile(&mut self) -> bool {
-        let now = self.skip == 0;
-        self.skip = self.skip.saturating_sub(1);
-        now
-    }
-
-    fn observe(&mut self, progress: bool) {
-        self.penalty = if progress { 0 } else { (2 * self.penalty).clamp(8, Self::MAX_PENALTY) };
-        self.skip = self.penalty;
-    }
+/// How long a sender keeps a batch company: about the time that it takes to copy it twice, in and out of the system; a few
+/// milliseconds at most.
+fn company_limit(size: usize) -> Duration {
+    Duration::from_nanos(2 * size as u64).min(Duration::from_millis(4))
 }
 
 /// How often a thread that dwells looks whether something is there. Who has sent something waits for the answer, and looks
@@ -863,13 +841,6 @@ impl SocketBase {
     }
 }
 
-pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
-    }
-}
-
 impl Drop for Core {
     fn drop(&mut self) {
         if self.context.shared().is_forked() {
@@ -914,10 +885,10 @@ mod tests {
 
     #[test]
     fn company_in_vain_is_not_tried_again_at_once() {
-        let mut company = Company::default();
+        let mut company = Backoff::<8>::default();
         let mut tries = Vec::new();
         for message in 0..100 {
-            if company.is_worthwhile() {
+            if company.is_due() {
                 tries.push(message);
                 company.observe(message >= 27);
             }

@@ -1,5 +1,6 @@
 //! Whether to try for a moment before sleeping.
 
+use crate::backoff::Backoff;
 use std::time::{Duration, Instant};
 
 /// The adaptive phase of a wait. Waking a processor that went to sleep costs more than everything
@@ -10,10 +11,8 @@ pub(crate) struct Spin {
     allowed: bool,
     /// Recent waits that ended soon, at most `Spin::SURE`.
     short: u32,
-    /// Waits for which it is not tried.
-    skip: u32,
-    /// How many are skipped after the next failure.
-    penalty: u32,
+    /// For how many waits it is not tried after it was in vain.
+    backoff: Backoff<4>,
     /// Bytes that had come and gone when the wait began.
     moved: u64,
     /// How much longer it may take because so many bytes are copied for the answer.
@@ -45,10 +44,9 @@ impl Spin {
     /// For how long a wait may begin anew.
     pub(crate) const LONGEST: Duration = Duration::from_millis(1);
     const SURE: u32 = 4;
-    const MAX_PENALTY: u32 = 1024;
 
     pub(crate) fn new(allowed: bool) -> Spin {
-        Spin { allowed, short: 0, skip: 0, penalty: 0, moved: 0, extra: Duration::ZERO, seen: 0 }
+        Spin { allowed, short: 0, backoff: Backoff::default(), moved: 0, extra: Duration::ZERO, seen: 0 }
     }
 
     /// Changes whether it may be tried; what was learnt of recent waits stays.
@@ -75,14 +73,7 @@ impl Spin {
     }
 
     pub(crate) fn is_worthwhile(&mut self) -> bool {
-        if !self.allowed {
-            return false;
-        }
-        if self.skip > 0 {
-            self.skip -= 1;
-            return false;
-        }
-        self.short >= Self::SURE
+        self.allowed && self.backoff.is_due() && self.short >= Self::SURE
     }
 
     pub(crate) fn go_on(&self, started: Instant) -> Option<Patience> {
@@ -96,15 +87,14 @@ impl Spin {
 
     pub(crate) fn succeeded(&mut self, patience: Patience) {
         match patience {
-            Patience::Eager => self.penalty = 0,
+            Patience::Eager => self.backoff.observe(true),
             // It came because we yielded: sleeping is cheaper then.
             Patience::Yielding => self.failed(),
         }
     }
 
     pub(crate) fn failed(&mut self) {
-        self.penalty = (self.penalty * 2).clamp(4, Self::MAX_PENALTY);
-        self.skip = self.penalty;
+        self.backoff.observe(false);
     }
 
     pub(crate) fn observe(&mut self, slept: Duration) {

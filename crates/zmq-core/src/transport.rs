@@ -311,6 +311,16 @@ mod tests {
     }
 }
 
+/// What a peer says that completes its handshake and nothing else; its type has four letters.
+#[cfg(all(test, not(loom)))]
+pub(crate) fn handshake(socket_type: &str) -> Vec<u8> {
+    let mut said = b"\xFF\0\0\0\0\0\0\0\x01\x7F\x03\0NULL".to_vec();
+    said.resize(64, 0);
+    said.extend_from_slice(b"\x04\x1A\x05READY\x0BSocket-Type\0\0\0\x04");
+    said.extend_from_slice(socket_type.as_bytes());
+    said
+}
+
 #[cfg(all(test, not(loom)))]
 pub(crate) mod nowhere {
     use super::*;

@@ -94,6 +94,13 @@ impl Socket {
         self.driver.as_ref()?.upgrade()
     }
 
+    /// Has it, the `member` of that name, do what there is to do when it is its turn.
+    fn enqueue(&mut self, member: usize, due: &mut VecDeque<usize>) {
+        if !std::mem::replace(&mut self.is_due, true) {
+            due.push_back(member);
+        }
+    }
+
     /// Has it wake `waiter` no longer.
     fn forget(&self, waiter: &Arc<Waiter>) {
         if let Some(core) = self.core.upgrade() {
@@ -276,8 +283,7 @@ impl Watcher {
             self.visited.push(driver.clone());
             bytes = bytes.wrapping_add(core.bytes());
             if !socket.is_due && driver.is_due(now, &mut until) {
-                socket.is_due = true;
-                self.due.push_back(member);
+                socket.enqueue(member, &mut self.due);
             }
         }
         self.spin.begin(bytes);
@@ -295,9 +301,8 @@ impl Watcher {
             // Held, so that the socket does not go during the turn.
             if let Some(core) = socket.core.upgrade() {
                 let before = core.bytes();
-                socket.is_due = driver.turn_now().is_some_and(|next| next.again);
-                if socket.is_due {
-                    self.due.push_back(member);
+                if driver.turn_now().is_some_and(|next| next.again) {
+                    socket.enqueue(member, &mut self.due);
                 }
                 let moved = core.bytes().wrapping_sub(before);
                 self.budget = self.budget.saturating_sub(moved.max(LEAST));
@@ -358,11 +363,7 @@ impl Watcher {
         for event in self.events.iter().filter(|event| event.token() != BELL) {
             let member = event.token().0;
             match self.members.get_mut(member) {
-                Some(Member::Socket(socket)) if socket.is_due => {}
-                Some(Member::Socket(socket)) => {
-                    socket.is_due = true;
-                    self.due.push_back(member);
-                }
+                Some(Member::Socket(socket)) => socket.enqueue(member, &mut self.due),
                 Some(Member::Descriptor(descriptor, interest)) => {
                     self.ready.push(member);
                     // The poll is edge-triggered; asking again makes it report what is still there.
@@ -404,7 +405,7 @@ mod tests {
     use crate::options::{Options, StreamOptions};
     use crate::socket_type::SocketType;
     use crate::sync::lock;
-    use crate::transport::{Listener, PolledTransport, Stream, Transport, TransportKind};
+    use crate::transport::{Listener, PolledTransport, Stream, Transport, TransportKind, handshake};
     use mio::Registry;
     use mio::net::UnixStream;
     use std::io::{ErrorKind, IoSlice, Read, Write};
@@ -452,10 +453,7 @@ mod tests {
         }
 
         fn open(&self, _: &str, _: &StreamOptions) -> io::Result<Box<dyn Stream>> {
-            let mut said = b"\xFF\0\0\0\0\0\0\0\x01\x7F\x03\0NULL".to_vec();
-            said.resize(64, 0);
-            said.extend_from_slice(b"\x04\x1A\x05READY\x0BSocket-Type\0\0\0\x04PUSH");
-            let said = Arc::new(Mutex::new(VecDeque::from(said)));
+            let said = Arc::new(Mutex::new(VecDeque::from(handshake("PUSH"))));
             let (one, other) = UnixStream::pair()?;
             let mut peers = lock(&self.0);
             peers.push(Peer { said: said.clone(), ends: [one, other] });

@@ -6,6 +6,14 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Instant;
 
+/// The earlier of two times, one of which may be never.
+pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
 #[derive(Clone, Default)]
 pub(crate) struct World {
     #[cfg(feature = "testing")]

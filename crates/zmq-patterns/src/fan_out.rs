@@ -1,6 +1,6 @@
 //! A copy of each message to each of many peers: PUB, XPUB, XSUB.
 
-use zmq_core::{Bundle, Message, Outlet, PipeId};
+use zmq_core::{Backoff, Bundle, Message, Outlet, PipeId};
 
 /// The peers, by their pipe.
 #[derive(Debug, Default)]
@@ -23,20 +23,8 @@ struct Bundling {
     added: usize,
     /// How large the last one was in the end.
     size: usize,
-    /// So many messages are sent without, since the last bundles stayed alone.
-    skip: u32,
-    /// How many it is after the next one in vain.
-    penalty: u32,
-}
-
-impl Bundling {
-    const MAX_PENALTY: u32 = 1024;
-
-    fn is_worthwhile(&mut self) -> bool {
-        let now = self.skip == 0;
-        self.skip = self.skip.saturating_sub(1);
-        now
-    }
+    /// How many messages are sent without, after nothing was added to a bundle.
+    backoff: Backoff<4>,
 }
 
 impl FanOut {
@@ -95,7 +83,7 @@ impl FanOut {
     /// bundles, or nothing was added to the last ones.
     pub fn send_bundle(&mut self, peers: &[PipeId], message: &Message) -> bool {
         self.unbundle();
-        if !self.bundling.is_worthwhile() {
+        if !self.bundling.backoff.is_due() {
             return false;
         }
         let mut room = usize::MAX;
@@ -115,14 +103,11 @@ impl FanOut {
         }
         // Who is gone gets nothing more: it would not be counted.
         if open {
-            self.bundling = Bundling {
-                bundle: Some(bundle),
-                room: room - 1,
-                added: 0,
-                ..std::mem::take(&mut self.bundling)
-            };
-            self.bundling.peers.clear();
-            self.bundling.peers.extend_from_slice(peers);
+            let bundling = &mut self.bundling;
+            bundling.bundle = Some(bundle);
+            (bundling.room, bundling.added) = (room - 1, 0);
+            bundling.peers.clear();
+            bundling.peers.extend_from_slice(peers);
         }
         true
     }
@@ -138,10 +123,9 @@ impl FanOut {
     #[cold]
     fn settle_bundle(&mut self) {
         let Some(bundle) = self.bundling.bundle.take() else { return };
-        let Bundling { peers, added, size, skip, penalty, .. } = &mut self.bundling;
+        let Bundling { peers, added, size, backoff, .. } = &mut self.bundling;
         *size = bundle.extent().1;
-        *penalty = if *added > 0 { 0 } else { (2 * *penalty).clamp(4, Bundling::MAX_PENALTY) };
-        *skip = *penalty;
+        backoff.observe(*added > 0);
         if *added > 0 {
             for peer in peers {
                 if let Some(outlet) = self.outlets.get_mut(*peer).and_then(Option::as_mut) {

@@ -230,7 +230,7 @@ impl<T> Reader<T> {
         self.closed || self.shared.middle.load(Ordering::Acquire) & FRESH == 0
     }
 
-    pub(super) fn weigh(&mut self, _: impl FnMut(&T) -> usize) -> usize {
+    pub(super) fn len(&mut self) -> usize {
         usize::from(!self.is_empty())
     }
 
@@ -239,7 +239,7 @@ impl<T> Reader<T> {
         self.closed || (word & FRESH == 0 && (self.writer_closed || word & WRITER_CLOSED != 0))
     }
 
-    pub(super) fn close(&mut self, _: impl FnMut(&T) -> usize) -> Closed {
+    pub(super) fn close(&mut self) -> Closed {
         if std::mem::replace(&mut self.closed, true) {
             return Closed::default();
         }
@@ -265,7 +265,7 @@ impl<T> Reader<T> {
 
 impl<T> Drop for Reader<T> {
     fn drop(&mut self) {
-        let _ = self.close(|_| 1);
+        let _ = self.close();
     }
 }
 

@@ -121,7 +121,7 @@ fn p3_batches_are_atomic() {
         let _ = writer.flush();
         writer
     });
-    let visible = reader.weigh(|_| 1);
+    let visible = reader.len();
     assert!([0, 1, 3].contains(&visible), "{visible}");
     for expected in 0..visible {
         assert_eq!(reader.read().as_deref(), Some(&expected));

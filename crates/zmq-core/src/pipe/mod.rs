@@ -320,12 +320,15 @@ impl<T: Send> Reader<T> {
 
     /// How many messages can be read.
     pub fn len(&mut self) -> usize {
-        self.weigh(|_| 1)
+        inside!(ReaderInside, mut self.len())
     }
 
-    /// As [`len`](Self::len), if each message counts for what `weigh` says; in a conflating pipe for one.
+    /// As [`len`](Self::len), if each message counts for what `weigh` says; in a conflating pipe for one. Looks at each.
     pub fn weigh(&mut self, weigh: impl FnMut(&T) -> usize) -> usize {
-        inside!(ReaderInside, mut self.weigh(weigh))
+        match &mut self.inside {
+            ReaderInside::Queue(reader) => reader.weigh(weigh),
+            ReaderInside::Conflate(reader) => reader.len(),
+        }
     }
 
     /// Of the messages read some stood for several: for so many more. See [`Writer::add_weight`]. Ask
@@ -350,7 +353,10 @@ impl<T: Send> Reader<T> {
     /// As [`close`](Self::close), if each message that is discarded counts for what `weigh` says; in a conflating pipe for
     /// one.
     pub fn close_weighing(&mut self, weigh: impl FnMut(&T) -> usize) -> Closed {
-        inside!(ReaderInside, mut self.close(weigh))
+        match &mut self.inside {
+            ReaderInside::Queue(reader) => reader.close(weigh),
+            ReaderInside::Conflate(reader) => reader.close(),
+        }
     }
 
     /// Messages read so far.

@@ -531,6 +531,11 @@ impl<T, const SLOTS: usize> Reader<T, SLOTS> {
         self.read == self.available && !self.refresh()
     }
 
+    pub(super) fn len(&mut self) -> usize {
+        self.refresh();
+        usize::try_from(self.available - self.read).unwrap_or(usize::MAX)
+    }
+
     pub(super) fn weigh(&mut self, mut weigh: impl FnMut(&T) -> usize) -> usize {
         self.refresh();
         let (mut chunk, mut index, mut total) = (self.head, self.index, 0);
@@ -604,7 +609,7 @@ impl<T, const SLOTS: usize> Reader<T, SLOTS> {
     #[inline(never)]
     fn advance(&mut self) {
         let old = self.head;
-        // SAFETY: the caller's promise.
+        // SAFETY: `old` is the reader's, which has not handed it back, or null; and a message beyond it is published.
         self.head = unsafe { self.chunk_after(old) };
         self.index = 0;
         if !old.is_null() {

@@ -25,6 +25,7 @@ use crate::settings::Settings;
 use crate::subscriptions::{as_subscription, subscription};
 use crate::sync::lock;
 use crate::transport::{PolledTransport, Stream, Transport, TransportKind};
+use crate::world::earlier;
 use crate::zmtp::ProtocolError;
 use bytes::Bytes;
 use mio::Interest;
@@ -280,10 +281,7 @@ impl Session {
             Stage::Resolving | Stage::Between => None,
         };
         let linger = env.closing.and_then(|closing| closing.until);
-        match (own, linger) {
-            (Some(own), Some(linger)) => Some(own.min(linger)),
-            (own, linger) => own.or(linger),
-        }
+        earlier(own, linger)
     }
 
     pub(super) fn connects_to(&self, endpoint: &Endpoint) -> bool {

@@ -190,10 +190,19 @@ impl Publisher {
         full
     }
 
-    /// Returns that it was sent.
-    fn has_sent_to_all(&mut self, size: usize, base: &mut SocketBase) -> bool {
-        self.published = Published { matched: self.matched.len(), dropped: 0 };
-        base.after_send(size);
+    /// Sends it encoded once for all of them, if the socket runs ahead. `false`: each is to get a copy.
+    #[inline]
+    fn send_bundled(&mut self, message: &Message, size: usize, base: &SocketBase) -> bool {
+        let count = self.matched.len();
+        if count < BUNDLED_FROM || size > Bundle::LARGEST || !base.is_swept() {
+            return false;
+        }
+        if self.outlets.add_to_bundle(&self.matched, message) {
+            base.count_added(count);
+        } else if !self.outlets.send_bundle(&self.matched, message) {
+            return false;
+        }
+        self.published = Published { matched: count, dropped: 0 };
         true
     }
 
@@ -264,23 +273,16 @@ impl Pattern for Publisher {
             return Ok(true);
         }
         let size = message.size();
-        if self.matched.len() >= BUNDLED_FROM && size <= Bundle::LARGEST && base.is_swept() {
-            if self.outlets.add_to_bundle(&self.matched, message) {
-                base.count_added(self.matched.len());
-                return Ok(self.has_sent_to_all(size, base));
+        if !self.send_bundled(message, size, base) {
+            self.outlets.unbundle();
+            if base.options().xpub_nodrop && self.somebody_is_full() {
+                base.pump();
+                if self.somebody_is_full() {
+                    return Ok(false);
+                }
             }
-            if self.outlets.send_bundle(&self.matched, message) {
-                return Ok(self.has_sent_to_all(size, base));
-            }
+            self.send_copies(message, base);
         }
-        self.outlets.unbundle();
-        if base.options().xpub_nodrop && self.somebody_is_full() {
-            base.pump();
-            if self.somebody_is_full() {
-                return Ok(false);
-            }
-        }
-        self.send_copies(message, base);
         // A batch is what one connection writes at once: all of them fill at the same time.
         base.after_send(size);
         Ok(true)
