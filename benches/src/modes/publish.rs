@@ -16,6 +16,8 @@ const PROBE: &[u8] = b"~";
 const QUIET: Duration = Duration::from_millis(400);
 /// Messages to take from one subscriber before the others are looked after.
 const BATCH: usize = 1000;
+/// Messages to take in one call.
+const AT_ONCE: usize = 64;
 
 fn is_matching(setup: &Setup) -> bool {
     setup.args.mode == "submatch"
@@ -158,18 +160,17 @@ impl Audience {
 
 /// Takes what is there, at most `most`; how many it were.
 fn take(socket: &mut zmq::Sub, most: usize, tally: &mut Tally) -> Result<usize> {
-    let mut message = zmq::Message::new();
-    for taken in 0..most {
-        match socket.try_recv_into(&mut message) {
-            Ok(()) => tally.count(&message),
-            Err(zmq::Error::WouldBlock) => return Ok(taken),
+    let mut messages = Vec::with_capacity(AT_ONCE);
+    let mut taken = 0;
+    while taken < most && !tally.is_complete() {
+        match socket.try_recv_many(&mut messages, AT_ONCE) {
+            Ok(count) => taken += count,
+            Err(zmq::Error::WouldBlock) => break,
             Err(error) => return Err(error.into()),
         }
-        if tally.is_complete() {
-            return Ok(taken + 1);
-        }
+        messages.drain(..).for_each(|message| tally.count(&message));
     }
-    Ok(most)
+    Ok(taken)
 }
 
 /// Counts deliveries; looks at the clock for the first, each 64th and the last.

@@ -153,6 +153,66 @@ fn any_socket_refuses_what_its_type_cannot_do() {
     assert!(matches!(refused, Err(Error::InvalidOption { .. })));
 }
 
+fn texts(messages: &[Message]) -> Vec<&str> {
+    messages.iter().map(|message| message.as_str().unwrap()).collect()
+}
+
+/// In order, after what is there already, no more than asked for; an error comes with nothing.
+#[test]
+fn many_are_received_in_one_call() {
+    for_each_transport(|endpoint| {
+        let mut pull = socket_with(SocketType::Pull, |options| options.recv_timeout = Some(SHORT));
+        let mut push = socket(SocketType::Push);
+        push.connect(pull.bind(endpoint).unwrap()).unwrap();
+        let mut into = vec![Message::from("before")];
+        assert!(matches!(pull.try_recv_many(&mut into, 9), Err(Error::WouldBlock)));
+        assert!(matches!(pull.recv_many(&mut into, 9), Err(Error::Timeout { after: SHORT })));
+        assert_eq!(pull.recv_many(&mut into, 0).unwrap(), 0);
+        assert_eq!(texts(&into), ["before"]);
+        let mut poller = Poller::new().unwrap();
+        for shared in [false, true] {
+            if shared {
+                poller.add(&mut pull, 7).unwrap();
+            }
+            for number in 0..10 {
+                push.send(number.to_string()).unwrap();
+            }
+            while into.len() < 7 {
+                let before = into.len();
+                let count = pull.recv_many(&mut into, 4).unwrap();
+                assert!((1..=4).contains(&count) && into.len() == before + count);
+            }
+            until("the rest is there", || {
+                let _ = pull.try_recv_many(&mut into, usize::MAX);
+                into.len() == 11
+            });
+            assert_eq!(texts(&into), ["before", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+            into.truncate(1);
+            assert_balanced(&pull.stats());
+        }
+    });
+}
+
+#[test]
+fn a_rep_receives_one_of_many_at_a_time() {
+    let mut rep = zmq::Rep::new().unwrap();
+    let place = rep.bind_to("inproc://one-at-a-time").unwrap();
+    let mut reqs = [(); 3].map(|()| zmq::Req::connect(&place).unwrap());
+    reqs.iter_mut().for_each(|req| req.send("question").unwrap());
+    let mut requests = Vec::new();
+    for number in 1..=3 {
+        assert_eq!(rep.recv_many(&mut requests, 10).unwrap(), 1);
+        assert_eq!(requests.len(), number);
+        assert!(matches!(rep.try_recv_many(&mut requests, 10), Err(Error::State { .. })));
+        rep.send("answer").unwrap();
+    }
+    assert!(matches!(rep.try_recv_many(&mut requests, 10), Err(Error::WouldBlock)));
+    for mut req in reqs {
+        assert_eq!(req.recv_many(&mut requests, 10).unwrap(), 1);
+    }
+    assert_eq!(texts(&requests), ["question", "question", "question", "answer", "answer", "answer"]);
+}
+
 // Halves.
 
 #[test]
@@ -171,8 +231,15 @@ fn halves_work_at_the_same_time() {
                     }
                 });
                 scope.spawn(move || {
-                    for number in 0..COUNT {
+                    for number in 0..COUNT / 2 {
                         assert_eq!(rx.recv_timeout(LONG).unwrap()[0], number.to_be_bytes());
+                    }
+                    let mut rest = Vec::new();
+                    while rest.len() < (COUNT / 2) as usize {
+                        rx.recv_many(&mut rest, 100).unwrap();
+                    }
+                    for (number, message) in (COUNT / 2..).zip(rest) {
+                        assert_eq!(message[0], number.to_be_bytes());
                     }
                 });
             }

@@ -197,6 +197,22 @@ impl AnySocket {
         self.cell.receive(into, |_| Patience::Now)
     }
 
+    /// As [`Socket::recv_many`](crate::Socket::recv_many).
+    ///
+    /// # Errors
+    /// As there, and [`Error::State`](zmq_core::Error::State) if the type does not receive.
+    pub fn recv_many(&mut self, into: &mut Vec<Message>, limit: usize) -> Result<usize> {
+        self.cell.receive_many(into, limit, |state| Patience::AtMost(state.base.options().recv_timeout))
+    }
+
+    /// As [`Socket::try_recv_many`](crate::Socket::try_recv_many).
+    ///
+    /// # Errors
+    /// As there, and [`Error::State`](zmq_core::Error::State) if the type does not receive.
+    pub fn try_recv_many(&mut self, into: &mut Vec<Message>, limit: usize) -> Result<usize> {
+        self.cell.receive_many(into, limit, |_| Patience::Now)
+    }
+
     /// As [`Socket::recv_timeout`](crate::Socket::recv_timeout).
     ///
     /// # Errors

@@ -207,6 +207,15 @@ impl<P: Pattern> Cell<State<P>> {
             Cell::Empty => Err(Error::Terminated),
         }
     }
+
+    pub(crate) fn receive_many(
+        &mut self,
+        into: &mut Vec<Message>,
+        limit: usize,
+        patience: impl FnOnce(&State<P>) -> Patience,
+    ) -> Result<usize> {
+        self.with(|state| state.call(patience, |state, patience| state.receive_many(into, limit, patience)))?
+    }
 }
 
 /// How long a call waits.
@@ -382,17 +391,17 @@ impl<P: Pattern> State<P> {
 
     /// A call of the application.
     #[inline]
-    fn call(
+    fn call<R>(
         &mut self,
         patience: impl FnOnce(&State<P>) -> Patience,
-        work: impl FnOnce(&mut State<P>, Patience) -> Result<()>,
-    ) -> Result<()> {
+        work: impl FnOnce(&mut State<P>, Patience) -> Result<R>,
+    ) -> Result<R> {
         let patience = patience(self);
         // In two arms, so that no result moves: this is the way of every message.
         match work(self, patience) {
-            Ok(()) => {
+            Ok(result) => {
                 self.settle(false);
-                Ok(())
+                Ok(result)
             }
             Err(error) => {
                 self.settle(true);
@@ -479,6 +488,29 @@ impl<P: Pattern> State<P> {
             return Ok(());
         }
         self.receive_patiently(into, patience)
+    }
+
+    /// Appends at most `limit` messages: waits for the first, and takes those that are there behind it.
+    pub(crate) fn receive_many(
+        &mut self,
+        into: &mut Vec<Message>,
+        limit: usize,
+        patience: Patience,
+    ) -> Result<usize> {
+        let before = into.len();
+        for place in before..before.saturating_add(limit) {
+            into.push(Message::from(Frame::new()));
+            let received = if place == before {
+                self.receive(&mut into[place], patience).map(|()| true)
+            } else {
+                self.try_receive(&mut into[place])
+            };
+            if !matches!(received, Ok(true)) {
+                into.pop();
+                return if place == before { received.map(usize::from) } else { Ok(place - before) };
+            }
+        }
+        Ok(limit)
     }
 
     #[inline]
@@ -750,6 +782,25 @@ impl<K: CanReceive, E: Environment> Socket<K, E> {
     #[inline]
     pub fn try_recv_into(&mut self, into: &mut Message) -> Result<()> {
         self.cell.receive(into, |_| Patience::Now)
+    }
+
+    /// Waits for a message as [`recv`](Socket::recv) does, and appends it and those that are there behind it to `into`, at
+    /// most `limit` altogether; tells how many. Cheaper than a call for each, most of all for a socket that a
+    /// [`Poller`](crate::Poller) watches. A REQ or REP receives one at a time.
+    ///
+    /// # Errors
+    /// As [`recv`](Socket::recv); nothing was received then. What goes wrong after the first message is told by the next
+    /// call.
+    pub fn recv_many(&mut self, into: &mut Vec<Message>, limit: usize) -> Result<usize> {
+        self.cell.receive_many(into, limit, |state| Patience::AtMost(state.base.options().recv_timeout))
+    }
+
+    /// As [`recv_many`](Socket::recv_many), without waiting (`ZMQ_DONTWAIT`).
+    ///
+    /// # Errors
+    /// As [`try_recv`](Socket::try_recv); nothing was received then.
+    pub fn try_recv_many(&mut self, into: &mut Vec<Message>, limit: usize) -> Result<usize> {
+        self.cell.receive_many(into, limit, |_| Patience::Now)
     }
 
     /// Receives a message; waits at most `timeout`.

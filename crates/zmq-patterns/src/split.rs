@@ -130,6 +130,23 @@ impl<K: CanSplit> Receiver<K> {
         Ok(message)
     }
 
+    /// As [`Socket::recv_many`](crate::Socket::recv_many).
+    ///
+    /// # Errors
+    /// As [`Socket::recv_many`](crate::Socket::recv_many).
+    pub fn recv_many(&mut self, into: &mut Vec<Message>, limit: usize) -> Result<usize> {
+        let patience = Patience::AtMost(self.state.base.options().recv_timeout);
+        self.state.receive_many(into, limit, patience)
+    }
+
+    /// As [`Socket::try_recv_many`](crate::Socket::try_recv_many).
+    ///
+    /// # Errors
+    /// As [`Socket::try_recv_many`](crate::Socket::try_recv_many).
+    pub fn try_recv_many(&mut self, into: &mut Vec<Message>, limit: usize) -> Result<usize> {
+        self.state.receive_many(into, limit, Patience::Now)
+    }
+
     /// As [`Socket::recv_timeout`](crate::Socket::recv_timeout).
     ///
     /// # Errors
