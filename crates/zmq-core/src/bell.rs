@@ -37,6 +37,11 @@ impl Bell {
         self.rung.hear();
     }
 
+    /// Whether it was rung and not heard yet.
+    pub(crate) fn is_rung(&self) -> bool {
+        self.rung.0.load(Ordering::Acquire)
+    }
+
     fn wake_poll(&self) {
         // Fails only if the poll is broken, and then nobody can be woken by it anyway.
         let _ = self.waker.wake();

@@ -57,7 +57,8 @@ impl Spare {
     }
 
     fn keep(&self, buffer: Option<Vec<u8>>) {
-        let (Some(buffer), Some(mut kept)) = (buffer, try_lock(&self.0)) else { return };
+        let Some(buffer) = buffer else { return };
+        let Some(mut kept) = try_lock(&self.0) else { return };
         if kept.len() < KEPT {
             kept.push(buffer);
         }

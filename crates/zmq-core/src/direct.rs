@@ -76,7 +76,7 @@ impl Port {
             self,
             Outlet::new(to_asker, Far::Asker(driver.clone(), token), key.clone()),
             Inlet::new(from_asker, Far::Asker(driver, token), key),
-            Some(peer),
+            Some(Arc::new(peer)),
         );
         Some((outlet, inlet))
     }
@@ -120,7 +120,8 @@ impl Pending {
     pub fn wait(&mut self) {
         self.waits = true;
         let given = &self.port.given;
-        let promised = (!given.is_empty()).then(|| Peer { routing_id: given.clone(), ..Peer::default() });
+        let promised =
+            (!given.is_empty()).then(|| Arc::new(Peer { routing_id: given.clone(), ..Peer::default() }));
         if promised.is_some() || self.port.settings.attaches_early() {
             let settings = &self.port.settings;
             let (ours, mut theirs) =
@@ -176,7 +177,8 @@ impl Pending {
         let near = Joint::with(self.key.clone());
         let outlet = Outlet::new(to_us, Far::Socket(near.clone()), far_key.clone());
         let inlet = Inlet::new(from_us, Far::Socket(near), far_key.clone());
-        let (we, they) = (self.port.peer(Bytes::new()), acceptor.peer(self.port.given.clone()));
+        let we = Arc::new(self.port.peer(Bytes::new()));
+        let they = Arc::new(acceptor.peer(self.port.given.clone()));
         self.port.announce(&they);
         acceptor.announce(&we);
         *lock(&self.port.joined) = Some([Arc::downgrade(&self.key), Arc::downgrade(&far_key)]);
@@ -204,7 +206,7 @@ impl Pending {
         ((outlet, inlet), (to_us, from_us))
     }
 
-    fn attach(&self, (outlet, inlet): (Outlet, Inlet), peer: Option<Peer>) {
+    fn attach(&self, (outlet, inlet): (Outlet, Inlet), peer: Option<Arc<Peer>>) {
         attach(&self.port, outlet, inlet, peer);
     }
 }
@@ -245,7 +247,7 @@ impl Port {
     }
 }
 
-fn attach(port: &Port, mut outlet: Outlet, inlet: Inlet, peer: Option<Peer>) {
+fn attach(port: &Port, mut outlet: Outlet, inlet: Inlet, peer: Option<Arc<Peer>>) {
     let (shared, options) = (&port.shared, &port.settings.options);
     if options.probe_router {
         outlet.introduce(Message::from(""));
@@ -260,6 +262,6 @@ fn attach(port: &Port, mut outlet: Outlet, inlet: Inlet, peer: Option<Peer>) {
             outlet.introduce(subscription(true, &topic));
         }
     }
-    shared.outgoing.post(PipeEvent::Outlet(outlet, peer.clone()));
-    shared.incoming.post(PipeEvent::Inlet(inlet, peer));
+    shared.outgoing.post(PipeEvent::Outlet(Box::new(outlet), peer.clone()));
+    shared.incoming.post(PipeEvent::Inlet(Box::new(inlet), peer));
 }

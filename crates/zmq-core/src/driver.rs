@@ -168,9 +168,9 @@ impl Driver {
 
     /// Writes what waits. To how many connections, at most, and whether one has more than one turn's worth.
     fn pump_posted(&self, reactor: &mut Reactor, pump: Pump) -> (usize, bool) {
-        let posted = self.posted.take();
-        let connections = reactor.awake() + posted.outputs.len();
-        let busy = reactor.pump(posted, pump);
+        reactor.collect(&self.posted);
+        let connections = reactor.awake();
+        let busy = reactor.pump(pump);
         self.ask_for_a_turn(reactor);
         (connections, busy)
     }
@@ -224,7 +224,7 @@ impl Driver {
     fn run(&self, events: Option<&Events>) -> Next {
         let mut reactor = lock(&self.reactor);
         self.bell.hear();
-        let posted = self.posted.take();
+        reactor.collect(&self.posted);
         reactor.begin_turn();
         if let Some(events) = events {
             for event in events.iter().filter(|event| event.token() != BELL) {
@@ -241,7 +241,7 @@ impl Driver {
         for ready in std::mem::take(&mut *lock(&self.reported.ready)) {
             reactor.handle_event(ready.token, ready.readable, ready.writable, ready.closed);
         }
-        reactor.finish_turn(posted)
+        reactor.finish_turn()
     }
 
     /// Has the next turn act upon readiness that no poll knows of.
@@ -351,8 +351,15 @@ pub(crate) struct Visit<'a> {
 }
 
 impl Visit<'_> {
-    /// Looks at everything that was posted and at the timers; writes what waits.
-    pub(crate) fn run(&mut self) -> Next {
+    /// Looks at what was posted and writes what waits, if anything was or does. Timers are looked at after the poll.
+    pub(crate) fn catch_up(&mut self) -> Next {
+        let Driver { posted, bell, reactor, .. } = &**self.driver;
+        if !posted.has_any() && !bell.is_rung() {
+            let next = lock(reactor).next();
+            if !next.again && !next.finished {
+                return next;
+            }
+        }
         self.driver.run(None)
     }
 
@@ -644,7 +651,7 @@ mod tests {
         for _ in 0..10 {
             let received = std::iter::from_fn(|| inlet.receive(&mut message).then(|| message.size()));
             assert_eq!(received.collect::<Vec<_>>(), [126; HWM]);
-            visit.run();
+            visit.catch_up();
             let asked = asked();
             assert!(asked.iter().all(|asked| (64 * 1024..=HWM * 140).contains(asked)), "{asked:?}");
         }
@@ -674,7 +681,7 @@ mod tests {
     fn outlets(base: &SocketBase) -> Vec<Outlet> {
         let mut events = Vec::new();
         base.take_events(&mut events);
-        let outlet = |event| if let PipeEvent::Outlet(outlet, _) = event { Some(outlet) } else { None };
+        let outlet = |event| if let PipeEvent::Outlet(outlet, _) = event { Some(*outlet) } else { None };
         events.into_iter().filter_map(outlet).collect()
     }
 

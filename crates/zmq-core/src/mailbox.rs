@@ -10,20 +10,21 @@ use std::sync::Arc;
 /// The name of a pipe within its socket: small, dense, reused only after both of its ends are gone.
 pub type PipeId = usize;
 
-/// One piece of news about a pipe, in the order it happened.
+/// One piece of news about a pipe, in the order it happened. What is seldom in it is boxed: most say that there is something
+/// to read.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum PipeEvent {
     /// A pipe to send into. `peer` is `None` while the endpoint is still being connected.
-    Outlet(Outlet, Option<Peer>),
+    Outlet(Box<Outlet>, Option<Arc<Peer>>),
     /// A pipe to receive from.
-    Inlet(Inlet, Option<Peer>),
+    Inlet(Box<Inlet>, Option<Arc<Peer>>),
     /// A pipe whose reader slept has messages, or has ended.
     Readable(PipeId),
     /// A pipe that was full has room again.
     Writable(PipeId),
     /// The connection behind the pipe is up; the peer may be another one than before.
-    Up(PipeId, Peer),
+    Up(PipeId, Arc<Peer>),
     /// The connection behind the pipe is lost; it is being made again.
     Down(PipeId),
     /// Nothing that is sent into the pipe will be read any more.
@@ -216,7 +217,7 @@ mod tests {
     #[test]
     fn a_socket_that_does_not_look_finds_the_last_loss_and_the_last_peer() {
         let mailbox = Mailbox::<PipeEvent>::new(Arc::default());
-        let peer = |address: u32| Peer { address: address.to_string(), ..Peer::default() };
+        let peer = |address: u32| Arc::new(Peer { address: address.to_string(), ..Peer::default() });
         mailbox.post_state(PipeEvent::Up(7, peer(0)));
         mailbox.post(PipeEvent::Writable(1));
         for number in 1..1000 {
@@ -242,7 +243,7 @@ mod tests {
     #[test]
     fn a_loss_makes_the_peer_old() {
         let mailbox = Mailbox::<PipeEvent>::new(Arc::default());
-        mailbox.post_state(PipeEvent::Up(1, Peer::default()));
+        mailbox.post_state(PipeEvent::Up(1, Arc::default()));
         mailbox.post_state(PipeEvent::Down(1));
         let mut news = Vec::new();
         mailbox.take(&mut news);

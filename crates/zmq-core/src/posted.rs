@@ -54,12 +54,14 @@ impl Posted {
         self.has_any.store(true, Ordering::Release);
     }
 
-    /// Takes everything.
-    pub(crate) fn take(&self) -> Posts {
+    /// Moves everything to the end of `into`.
+    pub(crate) fn take(&self, into: &mut Posts) {
         let mut posts = lock(&self.posts);
         self.has_outputs.store(false, Ordering::Release);
         self.has_any.store(false, Ordering::Release);
-        std::mem::take(&mut *posts)
+        into.outputs.append(&mut posts.outputs);
+        into.inputs.append(&mut posts.inputs);
+        into.resolved.append(&mut posts.resolved);
     }
 
     /// Whether a turn would find anything.
@@ -115,7 +117,9 @@ mod loom_tests {
         let sweeper = thread::spawn(move || {
             let mut taken = 0;
             loop {
-                taken += io.take().outputs.len();
+                let mut posts = Posts::default();
+                io.take(&mut posts);
+                taken += posts.outputs.len();
                 if io.stop_sweeping() {
                     return taken;
                 }
@@ -147,12 +151,17 @@ mod loom_tests {
         let io = thread::spawn(move || {
             // The application stays away: take over, then look.
             let (posted, lease, seen) = &*other;
+            let look = || {
+                let mut posts = Posts::default();
+                posted.take(&mut posts);
+                seen.fetch_add(posts.inputs.len(), Ordering::AcqRel);
+            };
             if mutant(Mutant::LeaseTakeOverLooksFirst) {
-                seen.fetch_add(posted.take().inputs.len(), Ordering::AcqRel);
+                look();
                 let _ = lease.tick(Moment::of_much, || {});
             } else {
                 let _ = lease.tick(Moment::of_much, || {});
-                seen.fetch_add(posted.take().inputs.len(), Ordering::AcqRel);
+                look();
             }
         });
         shared.0.input(1);

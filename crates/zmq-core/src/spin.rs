@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 /// The adaptive phase of a wait. Waking a processor that went to sleep costs more than everything
 /// else in a round trip, so who is about to get an answer should not sleep; and who will wait long must. So it is
-/// tried only while recent waits were short, and not for a while after it was in vain.
+/// tried only after a wait that was short, and not for a while after it was in vain.
 pub(crate) struct Spin {
     /// Whether it may be tried at all.
     allowed: bool,
-    /// Recent waits that ended soon, at most `Spin::SURE`.
-    short: u32,
+    /// Whether the last wait that slept ended soon.
+    short: bool,
     /// For how many waits it is not tried after it was in vain.
-    backoff: Backoff<4>,
+    backoff: Backoff<1>,
     /// Bytes that had come and gone when the wait began.
     moved: u64,
     /// How much longer it may take because so many bytes are copied for the answer.
@@ -43,10 +43,9 @@ impl Spin {
     const PART: u64 = 16 * 1024;
     /// For how long a wait may begin anew.
     pub(crate) const LONGEST: Duration = Duration::from_millis(1);
-    const SURE: u32 = 4;
 
     pub(crate) fn new(allowed: bool) -> Spin {
-        Spin { allowed, short: 0, backoff: Backoff::default(), moved: 0, extra: Duration::ZERO, seen: 0 }
+        Spin { allowed, short: false, backoff: Backoff::default(), moved: 0, extra: Duration::ZERO, seen: 0 }
     }
 
     /// Changes whether it may be tried; what was learnt of recent waits stays.
@@ -73,7 +72,7 @@ impl Spin {
     }
 
     pub(crate) fn is_worthwhile(&mut self) -> bool {
-        self.allowed && self.backoff.is_due() && self.short >= Self::SURE
+        self.allowed && self.backoff.is_due() && self.short
     }
 
     pub(crate) fn go_on(&self, started: Instant) -> Option<Patience> {
@@ -98,8 +97,7 @@ impl Spin {
     }
 
     pub(crate) fn observe(&mut self, slept: Duration) {
-        let short = slept < Self::SHORT + 2 * self.extra;
-        self.short = if short { (self.short + 1).min(Self::SURE) } else { 0 };
+        self.short = slept < Self::SHORT + 2 * self.extra;
     }
 }
 
@@ -107,17 +105,17 @@ impl Spin {
 mod tests {
     use super::*;
 
-    fn after_short_waits(allowed: bool) -> Spin {
+    fn after_a_short_wait(allowed: bool) -> Spin {
         let mut spin = Spin::new(allowed);
         assert!(!spin.is_worthwhile());
-        (0..Spin::SURE).for_each(|_| spin.observe(Duration::ZERO));
+        spin.observe(Duration::ZERO);
         spin
     }
 
     #[test]
-    fn it_is_tried_after_short_waits_if_that_is_allowed() {
-        assert!(after_short_waits(true).is_worthwhile());
-        let mut spin = after_short_waits(false);
+    fn it_is_tried_after_a_short_wait_if_that_is_allowed() {
+        assert!(after_a_short_wait(true).is_worthwhile());
+        let mut spin = after_a_short_wait(false);
         assert!(!spin.is_worthwhile());
         spin.allow(true);
         assert!(spin.is_worthwhile(), "recent waits are remembered");
@@ -125,7 +123,7 @@ mod tests {
 
     #[test]
     fn who_moves_many_bytes_waits_longer_for_the_next_but_not_without_end() {
-        let mut spin = after_short_waits(true);
+        let mut spin = after_a_short_wait(true);
         let extra = |spin: &mut Spin, moved| {
             spin.begin(moved);
             spin.extra
@@ -142,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_wait_begins_anew_with_each_part_of_a_large_message() {
-        let (mut spin, past) = (after_short_waits(true), Instant::now());
+        let (mut spin, past) = (after_a_short_wait(true), Instant::now());
         let future = past + Duration::from_secs(1000);
         spin.begin(7);
         let mut is_anew = |moved, limit| spin.begin_anew(moved, limit).is_some();
@@ -153,8 +151,8 @@ mod tests {
 
     #[test]
     fn a_failure_costs_more_each_time() {
-        let mut spin = after_short_waits(true);
-        for expected in [4, 8, 16] {
+        let mut spin = after_a_short_wait(true);
+        for expected in [1, 2, 4] {
             spin.failed();
             let skipped = (0..100).take_while(|_| !spin.is_worthwhile()).count();
             assert_eq!(skipped, expected);

@@ -213,6 +213,8 @@ pub(crate) enum Mutant {
     BundleStaysOpen,
     /// S1: going to sleep does not look whether news came before.
     WaiterBeginBlind,
+    /// S1: the owner looks before it takes note that there is news.
+    WaiterLooksFirst,
     /// S1: a wake does not ring.
     WaiterRingSkipped,
     /// L1: leaving the poll does not ask to be watched.

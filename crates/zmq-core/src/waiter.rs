@@ -2,7 +2,8 @@
 //!
 //! Waiting is kept apart from queueing: a waiter knows nothing of what it waits for. The rule of its users:
 //! *first* make the news visible, *then* [`wake`](Waiter::wake); and on the other side, after every
-//! [`begin`](Waiter::begin) that answers `false` and after every [`end`](Waiter::end) look for news again.
+//! [`begin`](Waiter::begin) that answers `false`, every [`take_news`](Waiter::take_news) and every [`end`](Waiter::end)
+//! look for news again.
 
 use crate::sync::atomic::{AtomicU8, Ordering};
 use crate::sync::{Mutant, Mutex, lock, mutant, thread};
@@ -118,7 +119,13 @@ mod loom_tests {
             other.0.wake();
         });
         let me = Sleeper::Thread(thread::current());
-        while !(shared.1.load(Ordering::Acquire) && shared.2.load(Ordering::Acquire)) {
+        let is_there = || shared.1.load(Ordering::Acquire) && shared.2.load(Ordering::Acquire);
+        loop {
+            let early = mutant(Mutant::WaiterLooksFirst) && is_there();
+            shared.0.take_news();
+            if early || !mutant(Mutant::WaiterLooksFirst) && is_there() {
+                break;
+            }
             if shared.0.begin(&me) {
                 shared.0.park(None);
                 shared.0.end();
@@ -135,6 +142,11 @@ mod loom_tests {
     #[test]
     fn loom_s1_waiter_sees_news_mutant_blind() {
         assert_mutant_fails(Mutant::WaiterBeginBlind, news_is_seen);
+    }
+
+    #[test]
+    fn loom_s1_waiter_sees_news_mutant_looks_first() {
+        assert_mutant_fails(Mutant::WaiterLooksFirst, news_is_seen);
     }
 
     #[test]

@@ -25,12 +25,12 @@ impl FairQueue {
     }
 
     /// Adds a peer, last in turn. It may not be known yet who it is.
-    pub fn attach(&mut self, inlet: Inlet, peer: Option<Peer>) {
+    pub fn attach(&mut self, inlet: Inlet, peer: Option<Arc<Peer>>) {
         let (id, serial) = (inlet.id(), inlet.serial());
         if self.peers.len() <= id {
             self.peers.resize(id + 1, None);
         }
-        self.peers[id] = peer.map(|peer| (serial, Arc::new(peer)));
+        self.peers[id] = peer.map(|peer| (serial, peer));
         if self.last == Some(id) {
             self.last = None;
         }
@@ -38,9 +38,9 @@ impl FairQueue {
     }
 
     /// It is known now who the peer is.
-    pub fn introduce(&mut self, id: PipeId, peer: Peer) {
+    pub fn introduce(&mut self, id: PipeId, peer: Arc<Peer>) {
         if let Some(serial) = self.get(id).map(Inlet::serial) {
-            self.peers[id] = Some((serial, Arc::new(peer)));
+            self.peers[id] = Some((serial, peer));
         }
     }
 

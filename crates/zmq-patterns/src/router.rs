@@ -50,7 +50,7 @@ impl RouterPattern {
         self.routes.keys().map(Vec::as_slice)
     }
 
-    fn admit(&mut self, outlet: Outlet, peer: Option<Peer>, base: &SocketBase) {
+    fn admit(&mut self, outlet: Outlet, peer: Option<Arc<Peer>>, base: &SocketBase) {
         // One that is only promised has neither version nor type.
         let up = peer.as_ref().is_some_and(|peer| peer.zmtp.is_some() || peer.socket_type.is_some());
         let user_id = peer.as_ref().map_or("", |peer| &peer.user_id);
@@ -187,11 +187,11 @@ fn generated_name(serial: u32) -> Vec<u8> {
 impl Pattern for RouterPattern {
     fn handle(&mut self, event: PipeEvent, base: &mut SocketBase) {
         match event {
-            PipeEvent::Outlet(outlet, peer) => self.admit(outlet, peer, base),
+            PipeEvent::Outlet(outlet, peer) => self.admit(*outlet, peer, base),
             PipeEvent::Closed(id) => self.close(id),
             // Without a name it was not admitted: dropping its inlet ends it.
             PipeEvent::Inlet(inlet, peer) if self.name(inlet.id()).is_some() => {
-                self.incoming.attach(inlet, peer);
+                self.incoming.attach(*inlet, peer);
             }
             PipeEvent::Readable(id) => self.incoming.activate(id),
             PipeEvent::Up(id, peer) => {

@@ -320,9 +320,12 @@ impl Connection {
 
     /// Writes `limit` bytes at most, once. `false`: the system takes nothing now, or never again.
     fn write(&mut self, limit: usize, env: &Env) -> bool {
-        let mut slices = [IoSlice::new(&[]); SLICES];
-        let count = self.engine.output_up_to(limit, &mut slices);
-        let error = match self.stream.write_vectored(&slices[..count]) {
+        let result = if self.engine.output_is_copied() {
+            self.write_pieces::<1>(limit)
+        } else {
+            self.write_pieces::<SLICES>(limit)
+        };
+        let error = match result {
             Ok(0) => io::ErrorKind::WriteZero.into(),
             Ok(written) => {
                 self.engine.advance_output(written);
@@ -341,6 +344,12 @@ impl Connection {
             self.readable = true;
         }
         false
+    }
+
+    fn write_pieces<const PIECES: usize>(&mut self, limit: usize) -> io::Result<usize> {
+        let mut slices = [IoSlice::new(&[]); PIECES];
+        let count = self.engine.output_up_to(limit, &mut slices);
+        self.stream.write_vectored(&slices[..count])
     }
 
     fn finish_output(&mut self, env: &Env) -> Result<(), Fault> {

@@ -19,7 +19,7 @@ pub(crate) use arrivals::Seats;
 use crate::driver::Driver;
 use crate::endpoint::Endpoint;
 use crate::monitor::Event;
-use crate::posted::Posts;
+use crate::posted::{Posted, Posts};
 use crate::settings::Settings;
 use crate::shared::SocketShared;
 use crate::transport::{Listener, Transport};
@@ -77,6 +77,8 @@ pub(crate) struct Reactor {
     again: Vec<usize>,
     /// Connections that are awake: their pipe may have something to send, and the sender will not say so.
     active: Vec<usize>,
+    /// What was posted and is not acted upon yet.
+    posts: Posts,
     /// A sender has written a batch since this was last asked.
     batched: bool,
     env: Env,
@@ -161,6 +163,7 @@ impl Reactor {
             again: Vec::new(),
             active: Vec::new(),
             batched: false,
+            posts: Posts::default(),
             env,
         }
     }
@@ -284,12 +287,12 @@ impl Reactor {
         }
     }
 
-    pub(crate) fn finish_turn(&mut self, posted: Posts) -> Next {
+    pub(crate) fn finish_turn(&mut self) -> Next {
         for token in std::mem::take(&mut self.again) {
             self.look_again(token);
         }
         self.handle_timers();
-        self.pump(posted, Pump::Drain);
+        self.pump(Pump::Drain);
         self.timers_changed = false;
         self.next()
     }
@@ -305,26 +308,31 @@ impl Reactor {
     }
 
     /// Writes what waits in the pipes, and does what was posted. `true`: a connection has more than one turn's worth.
-    pub(crate) fn pump(&mut self, posted: Posts, pump: Pump) -> bool {
-        self.active.extend(posted.outputs);
+    pub(crate) fn pump(&mut self, pump: Pump) -> bool {
         self.batched |= pump != Pump::Drain;
-        for (token, addresses) in posted.resolved {
+        // Put back, so that the next turn has their memory.
+        let mut posts = std::mem::take(&mut self.posts);
+        for (token, addresses) in posts.resolved.drain(..) {
             self.with_session(token, |session, env| session.handle_resolved(addresses, env));
         }
-        for token in posted.inputs {
+        for token in posts.inputs.drain(..) {
             self.with_session(token, |session, env| session.handle_room(env));
         }
-        for token in std::mem::take(&mut self.active) {
-            if self.pump_output(token, pump) {
-                self.active.push(token);
-            }
-        }
+        let mut awake = std::mem::take(&mut self.active);
+        awake.append(&mut posts.outputs);
+        awake.retain(|token| self.pump_output(*token, pump));
+        (self.posts, self.active) = (posts, awake);
         !self.active.is_empty()
+    }
+
+    /// Takes in what was posted, for the turn or the [`pump`](Reactor::pump) that follows.
+    pub(crate) fn collect(&mut self, posted: &Posted) {
+        posted.take(&mut self.posts);
     }
 
     /// How many connections are awake.
     pub(crate) fn awake(&self) -> usize {
-        self.active.len()
+        self.active.len() + self.posts.outputs.len()
     }
 
     pub(crate) fn take_batched(&mut self) -> bool {

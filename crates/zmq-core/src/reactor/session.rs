@@ -27,7 +27,6 @@ use crate::sync::lock;
 use crate::transport::{PolledTransport, Stream, Transport, TransportKind};
 use crate::world::earlier;
 use crate::zmtp::ProtocolError;
-use bytes::Bytes;
 use mio::Interest;
 use std::io;
 use std::sync::Arc;
@@ -47,7 +46,7 @@ pub(super) struct Session {
     stage: Stage,
     pipe: Option<Pipe>,
     /// Who is at the other end; while the handshake is complete.
-    peer: Option<Peer>,
+    peer: Option<Arc<Peer>>,
     /// What the ZAP handler was asked about the peer, until it has answered.
     inquiry: Option<Box<Inquiry>>,
     /// Ends once everything that was sent is written: `disconnect`, or the socket is gone.
@@ -595,6 +594,7 @@ impl Session {
                 env.shared.counters.io.reconnects.add_shared(1);
             }
         }
+        let peer = Arc::new(peer);
         let shared = env.shared.clone();
         let subscriptions = lock(&shared.subscriptions);
         match &self.pipe {
@@ -609,7 +609,7 @@ impl Session {
             pipe.outlet.introduce(notice);
         }
         env.shared.counters.io.connections.add_shared(1);
-        env.emit(|| Event::HandshakeSucceeded { endpoint: self.endpoint().clone(), peer: peer.clone() });
+        env.emit(|| Event::HandshakeSucceeded { endpoint: self.endpoint().clone(), peer: (*peer).clone() });
         self.peer = Some(peer);
         if self.settings.options.probe_router {
             self.push(&Message::from(""));
@@ -664,7 +664,7 @@ impl Session {
     }
 
     /// Makes the pipe and gives the socket its ends; does nothing if the socket takes no further peer.
-    fn attach(&mut self, peer: Option<Peer>, env: &mut Env) {
+    fn attach(&mut self, peer: Option<Arc<Peer>>, env: &mut Env) {
         let Some(driver) = env.driver.upgrade() else { return };
         let shared = &env.shared;
         let settings = &self.settings;
@@ -680,8 +680,8 @@ impl Session {
         let peer = peer.or_else(|| self.promised_peer());
         let outlet = Outlet::new(to_peer, Far::Connection(driver.clone(), self.token), key.clone());
         let inlet = Inlet::new(from_peer, Far::Connection(driver, self.token), key);
-        shared.outgoing.post(PipeEvent::Outlet(outlet, peer.clone()));
-        shared.incoming.post(PipeEvent::Inlet(inlet, peer));
+        shared.outgoing.post(PipeEvent::Outlet(Box::new(outlet), peer.clone()));
+        shared.incoming.post(PipeEvent::Inlet(Box::new(inlet), peer));
     }
 
     /// Whether the socket queues for a peer that is not there. A ROUTER does for one that it has named itself.
@@ -690,10 +690,10 @@ impl Session {
     }
 
     /// What is known of a peer before it is there: the routing id that it is to be given.
-    fn promised_peer(&self) -> Option<Peer> {
+    fn promised_peer(&self) -> Option<Arc<Peer>> {
         match &self.origin {
             Origin::Connecting(retry) if !retry.target.routing_id.is_empty() => {
-                Some(Peer { routing_id: Bytes::clone(&retry.target.routing_id), ..Peer::default() })
+                Some(Arc::new(Peer { routing_id: retry.target.routing_id.clone(), ..Peer::default() }))
             }
             _ => None,
         }
@@ -776,7 +776,9 @@ impl Session {
     fn report_end(&mut self, reason: DisconnectReason, env: &Env) {
         let endpoint = self.endpoint().clone();
         match (self.peer.take(), &self.stage) {
-            (Some(peer), _) => env.emit(|| Event::Disconnected { endpoint, peer, reason }),
+            (Some(peer), _) => {
+                env.emit(|| Event::Disconnected { endpoint, peer: Arc::unwrap_or_clone(peer), reason });
+            }
             (None, Stage::Open(connection)) => {
                 let peer = connection.stream().peer_address();
                 env.emit(|| Event::HandshakeFailed { endpoint, peer, reason });

@@ -40,8 +40,8 @@ impl Assembly {
 
     /// Whether a part of `length` bytes may come now.
     #[inline]
-    pub fn takes_part(&self, length: u8) -> bool {
-        self.parts.len() < self.max_frames && self.size.saturating_add(length.into()) <= self.max_size
+    pub fn takes_part(&self, length: usize) -> bool {
+        self.parts.len() < self.max_frames && self.size.saturating_add(length as u64) <= self.max_size
     }
 
     /// Whether the body of `header` may come; asked before any of it is kept. A command stands for itself: libzmq

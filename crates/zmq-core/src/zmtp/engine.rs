@@ -303,7 +303,7 @@ impl Engine {
     }
 
     fn read_traffic(&mut self, input: &mut &[u8]) -> Result<Option<Event>, ProtocolError> {
-        if let Some(message) = self.take_small_parts(input) {
+        if let Some(message) = self.take_whole_parts(input) {
             return Ok(Some(Event::Message(message)));
         }
         while let Some((header, body)) = self.next_frame(input)? {
@@ -319,15 +319,23 @@ impl Engine {
         Ok(None)
     }
 
-    /// Parts that are small and whole, as most are; returns the message if the last is among them.
-    fn take_small_parts(&mut self, input: &mut &[u8]) -> Option<Message> {
+    /// Parts that are whole, as most are; returns the message if the last is among them.
+    fn take_whole_parts(&mut self, input: &mut &[u8]) -> Option<Message> {
         while self.decoder.takes_short_cut() {
-            let Some((more, length, window, rest)) = frame::split_small_part(input) else { break };
-            if !self.assembly.takes_part(length) {
-                break;
-            }
+            let (more, frame, rest) = match frame::split_small_part(input) {
+                Some((more, length, window, rest)) if self.assembly.takes_part(length.into()) => {
+                    (more, Frame::copy_from_window(window, length), rest)
+                }
+                Some(_) => break,
+                None => match frame::split_part(input) {
+                    Some((more, body, rest)) if self.assembly.takes_part(body.len()) => {
+                        (more, Frame::copy_from(body), rest)
+                    }
+                    _ => break,
+                },
+            };
             *input = rest;
-            let message = self.assembly.add(Frame::copy_from_window(window, length), more);
+            let message = self.assembly.add(frame, more);
             if message.is_some() {
                 return message;
             }
@@ -529,6 +537,11 @@ impl Engine {
     /// As [`output`](Engine::output), with no more than the first `limit` bytes.
     pub fn output_up_to<'a>(&'a self, limit: usize, slices: &mut [IoSlice<'a>]) -> usize {
         self.output.slices(limit, slices)
+    }
+
+    /// Whether all of the output lies in one piece.
+    pub fn output_is_copied(&self) -> bool {
+        self.output.is_copied()
     }
 
     /// The first `count` bytes of the output were written.

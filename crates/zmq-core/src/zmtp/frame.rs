@@ -146,15 +146,26 @@ pub(super) fn split_small_part(bytes: &[u8]) -> Option<(bool, u8, &[u8; Frame::I
 /// The short cut for a larger frame that is a whole message and is there as a whole: its body, and what follows it.
 #[inline]
 pub(super) fn split_message(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, tail) = match bytes.split_first()? {
-        (0, rest) => rest.split_first().map(|(length, tail)| (usize::from(*length), tail))?,
-        (&LONG, rest) => {
+    match split_part(bytes)? {
+        (false, body, rest) => Some((body, rest)),
+        (true, ..) => None,
+    }
+}
+
+/// The same for any part of a message; first whether more follow.
+#[inline]
+pub(super) fn split_part(bytes: &[u8]) -> Option<(bool, &[u8], &[u8])> {
+    let (&flags, rest) = bytes.split_first()?;
+    let (length, tail) = match flags & !MORE {
+        0 => rest.split_first().map(|(length, tail)| (usize::from(*length), tail))?,
+        LONG => {
             let (length, tail) = rest.split_first_chunk()?;
             (usize::try_from(u64::from_be_bytes(*length)).ok()?, tail)
         }
         _ => return None,
     };
-    tail.split_at_checked(length)
+    let (body, rest) = tail.split_at_checked(length)?;
+    Some((flags & MORE != 0, body, rest))
 }
 
 /// The messages in frames that lie there whole, as ZMTP 2.0 and later lay them out.

@@ -268,6 +268,11 @@ impl Output {
         self.buffer.len() - self.taken + self.shared
     }
 
+    /// Whether no body is referenced, so that what waits is one piece.
+    pub fn is_copied(&self) -> bool {
+        self.bodies.is_empty()
+    }
+
     /// The number of bytes taken since the beginning.
     pub fn position(&self) -> u64 {
         self.position

@@ -80,7 +80,7 @@ impl<O: Outgoing, I: Incoming> Pattern for Duplex<O, I> {
 impl Outgoing for LoadBalance {
     fn handle(&mut self, event: PipeEvent, base: &mut SocketBase) {
         match event {
-            PipeEvent::Outlet(outlet, _) => self.attach(outlet),
+            PipeEvent::Outlet(outlet, _) => self.attach(*outlet),
             PipeEvent::Writable(id) | PipeEvent::Up(id, _) => self.activate(id),
             PipeEvent::Down(id) if base.options().immediate => self.suspend(id),
             PipeEvent::Closed(id) => drop(self.detach(id)),
@@ -107,7 +107,7 @@ impl Outgoing for LoadBalance {
 impl Incoming for FairQueue {
     fn handle(&mut self, event: PipeEvent, _: &mut SocketBase) {
         match event {
-            PipeEvent::Inlet(inlet, peer) => self.attach(inlet, peer),
+            PipeEvent::Inlet(inlet, peer) => self.attach(*inlet, peer),
             PipeEvent::Readable(id) => self.activate(id),
             PipeEvent::Up(id, peer) => return self.introduce(id, peer),
             _ => return,
@@ -148,7 +148,7 @@ pub struct Silent {
 impl Outgoing for Silent {
     fn handle(&mut self, event: PipeEvent, _: &mut SocketBase) {
         match event {
-            PipeEvent::Outlet(outlet, _) => self.unused.attach(outlet),
+            PipeEvent::Outlet(outlet, _) => self.unused.attach(*outlet),
             PipeEvent::Closed(id) => drop(self.unused.detach(id)),
             _ => {}
         }

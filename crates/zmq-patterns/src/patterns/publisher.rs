@@ -251,11 +251,11 @@ impl Pattern for Publisher {
                     self.filter.add_peer(outlet.id());
                 }
                 self.welcome(&mut outlet, base);
-                self.outlets.attach(outlet);
+                self.outlets.attach(*outlet);
             }
             PipeEvent::Closed(id) => drop(self.outlets.detach(id)),
             PipeEvent::Inlet(inlet, peer) => {
-                self.incoming.attach(inlet, peer);
+                self.incoming.attach(*inlet, peer);
                 self.follow_subscriptions(base);
             }
             PipeEvent::Readable(id) => {

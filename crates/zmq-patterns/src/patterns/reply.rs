@@ -43,9 +43,9 @@ impl Replier {
 impl Pattern for Replier {
     fn handle(&mut self, event: PipeEvent, _: &mut SocketBase) {
         match event {
-            PipeEvent::Outlet(outlet, _) => self.outlets.attach(outlet),
+            PipeEvent::Outlet(outlet, _) => self.outlets.attach(*outlet),
             PipeEvent::Closed(id) => drop(self.outlets.detach(id)),
-            PipeEvent::Inlet(inlet, peer) => self.incoming.attach(inlet, peer),
+            PipeEvent::Inlet(inlet, peer) => self.incoming.attach(*inlet, peer),
             PipeEvent::Up(id, peer) => self.incoming.introduce(id, peer),
             PipeEvent::Readable(id) => self.incoming.activate(id),
             _ => {}

@@ -64,7 +64,7 @@ impl Subscriber {
             news.into_iter().partition(|event| matches!(event, PipeEvent::Outlet(..)));
         for event in fresh {
             if let PipeEvent::Outlet(outlet, _) = event {
-                self.publishers.attach(outlet);
+                self.publishers.attach(*outlet);
             }
         }
         if change(Arc::make_mut(&mut subscriptions)) {
@@ -113,9 +113,9 @@ impl Subscriber {
 impl Pattern for Subscriber {
     fn handle(&mut self, event: PipeEvent, _: &mut SocketBase) {
         match event {
-            PipeEvent::Outlet(outlet, _) => self.publishers.attach(outlet),
+            PipeEvent::Outlet(outlet, _) => self.publishers.attach(*outlet),
             PipeEvent::Closed(id) => drop(self.publishers.detach(id)),
-            PipeEvent::Inlet(inlet, peer) => self.incoming.attach(inlet, peer),
+            PipeEvent::Inlet(inlet, peer) => self.incoming.attach(*inlet, peer),
             PipeEvent::Up(id, peer) => self.incoming.introduce(id, peer),
             PipeEvent::Readable(id) => self.incoming.activate(id),
             _ => {}
