@@ -44,8 +44,8 @@ pub struct Options {
     /// [`Error::Interrupted`]. Default off: the wait goes on (libzmq: `EINTR`).
     pub interruptible: bool,
     /// A thread that waits on this socket may try for a moment before it sleeps: 50 us at most, or 101 us after much was sent
-    /// and received, yielding the processor for the last 25, as often for 1 ms as parts of a large message come, and only while
-    /// recent waits were short. Off, it sleeps at once, which costs tens of microseconds when the other end works on another
+    /// and received, yielding the processor for the last 25, as often for 1 ms as parts of a large message come, and only
+    /// after a wait that was short. Off, it sleeps at once, which costs tens of microseconds when the other end works on another
     /// processor, and saves time when both share one. Default on.
     pub busy_wait: bool,
     /// How long messages that were sent may still go out after the socket was dropped; `None` = as long as it takes.

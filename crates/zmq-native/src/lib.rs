@@ -39,7 +39,8 @@
 //!
 //! # Waiting
 //! `send` and `recv` wait, for as long as [`Options::send_timeout`] and [`Options::recv_timeout`] say; `send_timeout` and
-//! `recv_timeout` wait for a time; `try_send` and `try_recv` never wait. A message that was not sent is in the
+//! `recv_timeout` wait for a time; `try_send` and `try_recv` never wait; `recv_many` and `try_recv_many` take all that is
+//! there in one call. A message that was not sent is in the
 //! [`SendError`]. [`Context::shutdown`] ends every wait with [`Error::Terminated`]. Dropping a socket never waits; dropping
 //! the last handle of a context does, for what its sockets may still send within their [linger](Options::linger) time.
 //!

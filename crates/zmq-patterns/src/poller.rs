@@ -23,12 +23,14 @@ use zmq_core::{Error, Process, Result, Watcher};
 /// let mut poller = zmq_patterns::Poller::new()?;
 /// poller.add(&mut tasks, TASKS)?;
 /// poller.add(&mut control, CONTROL)?;
+/// let mut batch = Vec::new();
 /// for event in poller.wait(None)? {
 ///     match event.key() {
-///         TASKS => println!("{:?}", tasks.try_recv()?),
+///         TASKS => tasks.try_recv_many(&mut batch, 100)?,
 ///         _ => return Ok(()),
-///     }
+///     };
 /// }
+/// println!("{batch:?}");
 /// # Ok(())
 /// # }
 /// ```
