@@ -786,7 +786,8 @@ impl<K: CanReceive, E: Environment> Socket<K, E> {
 
     /// Waits for a message as [`recv`](Socket::recv) does, and appends it and those that are there behind it to `into`, at
     /// most `limit` altogether; tells how many. Cheaper than a call for each, most of all for a socket that a
-    /// [`Poller`](crate::Poller) watches. A REQ or REP receives one at a time.
+    /// [`Poller`](crate::Poller) watches. A REQ or REP receives one at a time. [`last_peer`](Socket::last_peer) is that of the
+    /// last.
     ///
     /// # Errors
     /// As [`recv`](Socket::recv); nothing was received then. What goes wrong after the first message is told by the next

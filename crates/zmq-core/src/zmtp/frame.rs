@@ -315,17 +315,22 @@ mod tests {
     }
 
     #[test]
-    fn the_other_short_cut_takes_whole_messages_in_either_form() {
+    fn the_other_short_cut_takes_whole_frames_in_either_form() {
         let body = [7; 100];
-        let short = [&[0, 100], &body[..], &[9]].concat();
-        assert_eq!(split_message(&short), Some((&body[..], &[9][..])));
-        assert_eq!(split_message(&short[..101]), None);
-        let long = [&[LONG], &100_u64.to_be_bytes()[..], &body].concat();
-        assert_eq!(split_message(&long), Some((&body[..], &[][..])));
-        assert_eq!(split_message(&long[..108]), None);
-        for flags in [MORE, COMMAND, 8, LONG | MORE] {
-            assert_eq!(split_message(&[&[flags, 1], &[7; 80][..]].concat()), None);
+        for (flags, more) in [(0, false), (MORE, true)] {
+            let short = [&[flags, 100], &body[..], &[9]].concat();
+            assert_eq!(split_part(&short), Some((more, &body[..], &[9][..])));
+            assert_eq!(split_message(&short), (!more).then_some((&body[..], &[9][..])));
+            let long = [&[flags | LONG], &100_u64.to_be_bytes()[..], &body].concat();
+            assert_eq!(split_part(&long), Some((more, &body[..], &[][..])));
+            assert_eq!(split_message(&long), (!more).then_some((&body[..], &[][..])));
+            let endless = [&[flags | LONG], &u64::MAX.to_be_bytes()[..], &body].concat();
+            for cut in [&short[..0], &short[..1], &short[..101], &long[..8], &long[..108], &endless] {
+                assert_eq!(split_part(cut), None);
+            }
         }
-        assert_eq!(split_message(&[&[LONG], &u64::MAX.to_be_bytes()[..], &body].concat()), None);
+        for flags in [COMMAND, COMMAND | MORE, 8, 128 | LONG] {
+            assert_eq!(split_part(&[&[flags, 1], &[7; 80][..]].concat()), None);
+        }
     }
 }
