@@ -5,7 +5,7 @@ use crate::Result;
 use crate::measure::{Random, Usage, now_ns};
 use crate::peer::{Peer, Side};
 use crate::setup::Setup;
-use std::io::Write;
+use std::fmt::Write;
 use zmq_patterns::kind;
 
 const BIND: &str = "tcp://*:5556";
@@ -18,16 +18,15 @@ pub fn station(setup: &Setup, side: Side) -> Result<()> {
     side.say("BOUND")?;
     probe_until_go(&mut socket, &side)?;
     let mut random = Random::new();
-    let mut update = [0; 40];
+    let mut update = String::new();
     let started = now_ns();
     for _ in 0..setup.args.count {
         let zip = random.below(100_000);
         let temperature = random.below(215) as i32 - 80;
         let humidity = random.below(50) + 10;
-        let mut rest = &mut update[..];
-        write!(rest, "{zip:05} {temperature} {humidity}")?;
-        let length = 40 - rest.len();
-        socket.send(&update[..length])?;
+        update.clear();
+        write!(update, "{zip:05} {temperature} {humidity}")?;
+        socket.send(&update)?;
     }
     socket.send("END")?;
     let ended = now_ns();
