@@ -322,25 +322,31 @@ impl Engine {
     /// Parts that are whole, as most are; returns the message if the last is among them.
     fn take_whole_parts(&mut self, input: &mut &[u8]) -> Option<Message> {
         while self.decoder.takes_short_cut() {
-            let (more, frame, rest) = match frame::split_small_part(input) {
-                Some((more, length, window, rest)) if self.assembly.takes_part(length.into()) => {
-                    (more, Frame::copy_from_window(window, length), rest)
+            let message = if let Some((more, length, window, rest)) = frame::split_small_part(input) {
+                if !self.assembly.takes_part(length.into()) {
+                    break;
                 }
-                Some(_) => break,
-                None => match frame::split_part(input) {
-                    Some((more, body, rest)) if self.assembly.takes_part(body.len()) => {
-                        (more, Frame::copy_from(body), rest)
-                    }
-                    _ => break,
-                },
+                *input = rest;
+                self.assembly.add(Frame::copy_from_window(window, length), more)
+            } else {
+                let Some((more, body, rest)) = frame::split_part(input) else { break };
+                if !self.assembly.takes_part(body.len()) {
+                    break;
+                }
+                *input = rest;
+                self.add_copied(body, more)
             };
-            *input = rest;
-            let message = self.assembly.add(frame, more);
             if message.is_some() {
                 return message;
             }
         }
         None
+    }
+
+    /// Not inlined, so that the way of small parts is.
+    #[inline(never)]
+    fn add_copied(&mut self, body: &[u8], more: bool) -> Option<Message> {
+        self.assembly.add(Frame::copy_from(body), more)
     }
 
     fn read_sealed_traffic(&mut self, input: &mut &[u8]) -> Result<Option<Event>, ProtocolError> {
