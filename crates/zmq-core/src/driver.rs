@@ -356,7 +356,7 @@ impl Visit<'_> {
         let Driver { posted, bell, reactor, .. } = &**self.driver;
         if !posted.has_any() && !bell.is_rung() {
             let next = lock(reactor).next();
-            if !next.again && !next.finished {
+            if !next.again {
                 return next;
             }
         }

@@ -52,7 +52,7 @@ impl Output {
 
     /// What was copied; nothing must have been taken or be referenced.
     pub fn into_copied(self) -> Vec<u8> {
-        debug_assert!(self.taken == 0 && self.bodies.is_empty());
+        debug_assert!(self.taken == 0 && self.is_copied());
         self.buffer
     }
 
